@@ -1,0 +1,32 @@
+"""The words: frozen records that pass between rooms, validated where they are made."""
+
+from greekdrift.book.account import Account, Position
+from greekdrift.book.adjustment import Adjustment, Claim, Finding, Order, Outcome
+from greekdrift.book.canonical import canonical, digest
+from greekdrift.book.chain import Chain
+from greekdrift.book.instrument import Instrument, Kind, Settlement
+from greekdrift.book.mandate import Band, Mandate, View
+from greekdrift.book.scenarios import Scenarios
+from greekdrift.book.venue import Product, Venue
+
+__all__ = [
+    "Account",
+    "Adjustment",
+    "Band",
+    "Chain",
+    "Claim",
+    "Finding",
+    "Instrument",
+    "Kind",
+    "Mandate",
+    "Order",
+    "Outcome",
+    "Position",
+    "Product",
+    "Scenarios",
+    "Settlement",
+    "Venue",
+    "View",
+    "canonical",
+    "digest",
+]

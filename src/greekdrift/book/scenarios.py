@@ -1,0 +1,54 @@
+"""Joint scenarios of the market state: what every forecaster makes and everything else consumes."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from greekdrift.errors import InputError
+from greekdrift.units import aware
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Scenarios:
+    """Increments of every factor of every underlying at every horizon, joint, as paths.
+
+    `increments[s, h, u, f]` is state(t + h) − state(t) of path s; `horizons` are exact elapsed hours,
+    increasing; `weights` sum to 1. `as_of` is the instant of the origin, `known_at` when the inputs were
+    known; `provenance` names the forecaster, its digest and seed.
+    """
+
+    underlyings: tuple[str, ...]
+    factors: tuple[str, ...]
+    horizons: Float[ndarray, " horizon"]
+    increments: Float[ndarray, "scenario horizon underlying factor"]
+    weights: Float[ndarray, " scenario"]
+    as_of: datetime
+    known_at: datetime
+    provenance: str
+
+    def __post_init__(self) -> None:
+        horizons = np.array(self.horizons, dtype=np.float64)
+        increments = np.array(self.increments, dtype=np.float64)
+        weights = np.array(self.weights, dtype=np.float64)
+        expected = (len(weights), len(horizons), len(self.underlyings), len(self.factors))
+        if increments.shape != expected:
+            raise InputError(f"scenarios: increments have shape {increments.shape}, expected {expected}.")
+        if not np.all(np.isfinite(increments)):
+            raise InputError(f"scenarios of {self.provenance}: an increment is not a number.")
+        if horizons.size == 0 or np.any(horizons < 0.0) or np.any(np.diff(horizons) <= 0.0):
+            raise InputError(f"scenarios: horizons {horizons.tolist()} must be non-negative hours, increasing.")
+        if np.any(weights < 0.0) or not np.isclose(weights.sum(), 1.0, rtol=0.0, atol=1e-9):
+            raise InputError(f"scenarios: weights must be non-negative and sum to 1, got {weights.sum()}.")
+        for name, array in (("horizons", horizons), ("increments", increments), ("weights", weights)):
+            array.setflags(write=False)
+            object.__setattr__(self, name, array)
+        object.__setattr__(self, "as_of", aware(self.as_of))
+        object.__setattr__(self, "known_at", aware(self.known_at))
+
+    @property
+    def n(self) -> int:
+        """Number of scenarios."""
+        return len(self.weights)
