@@ -8,6 +8,10 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("greekdrift", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("greekdrift")
 
 SHARED = Path(os.environ.get("GREEKDRIFT_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
