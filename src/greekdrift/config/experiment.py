@@ -1,0 +1,111 @@
+"""An experiment file: data, accounts, forecaster, baselines and how they are judged.
+
+Values stand in `configs/experiment/<name>.yaml`; a component's options are its constructor's parameters.
+Paths in the file are relative to the file; paths given by `--set` are relative to the current folder.
+"""
+
+from collections.abc import Iterable
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import AwareDatetime, Field, field_validator
+
+from greekdrift.book import digest
+from greekdrift.config.document import Document, override, read
+from greekdrift.config.problem import Section, listing, parse
+from greekdrift.config.table import FORECASTERS, SOURCES, Component, problems
+from greekdrift.errors import ConfigError
+
+Horizons = Annotated[tuple[float, ...], Field(min_length=1)]
+
+
+class Evaluation(Section):
+    """The walk-forward protocol: when testing starts, how often models are refitted, what is left out.
+
+    Times in UTC, `embargo_hours` after each training window on top of the purge of overlapping targets.
+    """
+
+    start: AwareDatetime
+    end: AwareDatetime | None = None
+    refit_days: Annotated[float, Field(gt=0.0)] = 30.0
+    embargo_hours: Annotated[float, Field(ge=0.0)] = 24.0
+    every: Annotated[int, Field(ge=1)] = 1
+    scenarios: Annotated[int, Field(ge=16)] = 200
+    books_seed: int = 7
+
+
+class Experiment(Section):
+    """Everything that a run needs; its digest names the run's folder."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+    seed: int
+    data: Component
+    forecaster: Component
+    baselines: tuple[Component, ...] = ()
+    venue: str
+    rules: str
+    book: Path | None = None
+    horizons: Horizons
+    scenarios: Annotated[int, Field(ge=16, le=100_000)] = 500
+    evaluation: Evaluation
+    tracking_uri: str | None = None
+
+    @field_validator("horizons")
+    @classmethod
+    def _increase(cls, horizons: tuple[float, ...]) -> tuple[float, ...]:
+        if horizons[0] <= 0.0 or any(later <= earlier for earlier, later in pairwise(horizons)):
+            raise ConfigError(f"horizons {list(horizons)} must be positive hours, increasing")
+        return horizons
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the resolved values."""
+        return digest(self.plain())
+
+    @property
+    def run_name(self) -> str:
+        """Name of the run's folder: the experiment and the first digits of its digest."""
+        return f"{self.name}-{self.digest[:10]}"
+
+    def plain(self) -> dict[str, Any]:
+        """Resolved values as numbers, text, lists and mappings."""
+        return self.model_dump(mode="json")
+
+    def but(self, **changed: Any) -> Self:
+        """The same experiment with some values changed."""
+        return self.model_copy(update=changed)
+
+
+def load_experiment(path: str | Path, overrides: Iterable[str] = (), *, check_components: bool = True) -> Experiment:
+    """The experiment of a YAML file with `a.b=v` overrides applied; all problems are raised together.
+
+    Checking the components imports the rooms that they name; a server, which trains nothing, leaves it out.
+    """
+    document = override(_anchored(read(path), Path(path).parent), overrides)
+    experiment = parse(Experiment, document)
+    if check_components:
+        lines = component_problems(experiment, document)
+        if lines:
+            raise ConfigError(listing(document.name, lines))
+    return experiment
+
+
+def component_problems(experiment: Experiment, document: Document) -> list[str]:
+    """What is wrong with the options of the data source and of the forecasters."""
+    found = problems(experiment.data, SOURCES, document=document, place=("data",))
+    found += problems(experiment.forecaster, FORECASTERS, document=document, place=("forecaster",))
+    for at, baseline in enumerate(experiment.baselines):
+        found += problems(baseline, FORECASTERS, document=document, place=("baselines", at))
+    return found
+
+
+def _anchored(document: Document, folder: Path) -> Document:
+    """The document with the paths of the file itself made relative to its folder."""
+    values = dict(document.values)
+    if isinstance(values.get("book"), str):
+        values["book"] = str(folder / values["book"])
+    data = values.get("data")
+    if isinstance(data, dict) and isinstance(data.get("root"), str):
+        values["data"] = {**data, "root": str(folder / data["root"])}
+    return Document(name=document.name, values=values, lines=document.lines)
