@@ -1,0 +1,23 @@
+"""How good a forecast was: proper scores, calibration, honest comparison, and splits that do not leak."""
+
+from greekdrift.score.calibration import coverage, pit, reliability
+from greekdrift.score.compare import block_bootstrap, diebold_mariano
+from greekdrift.score.rules import brier, crps, energy, interval_score, log_score, pinball, quantile
+from greekdrift.score.split import Fold, walk_forward
+
+__all__ = [
+    "Fold",
+    "block_bootstrap",
+    "brier",
+    "coverage",
+    "crps",
+    "diebold_mariano",
+    "energy",
+    "interval_score",
+    "log_score",
+    "pinball",
+    "pit",
+    "quantile",
+    "reliability",
+    "walk_forward",
+]
