@@ -1,0 +1,230 @@
+"""Implied volatility on the forward, solved on the logarithm of the out-of-the-money equivalent."""
+
+from collections.abc import Callable
+from enum import IntEnum
+from math import log, pi
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy import ndarray
+from numpy.typing import ArrayLike
+from scipy.special import ndtri
+
+from greekdrift.errors import CalculationError, InputError
+from greekdrift.greeks import black
+from greekdrift.greeks.black import CERTAIN, TINY, Quotes, mills_difference, mills_ratio
+
+Vector = Float[ndarray, " quote"]
+Reasons = Int[ndarray, "*quote"]
+
+FARTHEST = 6.0
+"""In the money by more standard deviations than this, one bit of the price moves the answer by over 1e-7."""
+
+
+ITERATIONS = 80
+
+
+class Reason(IntEnum):
+    """Why a row has no implied volatility; FOUND where it has one."""
+
+    FOUND = 0
+    NO_PRICE = 1
+    BELOW_INTRINSIC = 2
+    ABOVE_BOUND = 3
+    NO_INFORMATION = 4
+    EXPIRED = 5
+
+
+_FACT = {
+    Reason.NO_PRICE: "is missing",
+    Reason.BELOW_INTRINSIC: "is below the intrinsic value",
+    Reason.ABOVE_BOUND: "is at or above the upper bound, the discounted forward for a call and strike for a put",
+    Reason.NO_INFORMATION: "holds no time value that its own digits can tell from zero",
+    Reason.EXPIRED: "belongs to an option that has expired",
+}
+_REMEDY = "drop the row, or call greeks.implied.solve for all rows with a reason each"
+
+
+def implied_volatility(
+    price: ArrayLike,
+    *,
+    forward: ArrayLike,
+    strike: ArrayLike,
+    time_to_expiry: ArrayLike,
+    is_call: ArrayLike,
+    discount: ArrayLike = 1.0,
+) -> ndarray:
+    """The volatility at which `black.price` equals each price; annualised, per 1.00, in the broadcast shape.
+
+    Raises `CalculationError` that names the first row without one: below intrinsic, at or above the bound,
+    expired, or so deep in the money that the price holds no time value. Inputs as in `greeks.compute`.
+
+    >>> implied_volatility([4.2920109414], forward=100.0, strike=110.0, time_to_expiry=1.0, is_call=True).round(9)
+    array([0.2])
+    """
+    volatility, reason = solve(
+        price, forward=forward, strike=strike, time_to_expiry=time_to_expiry, is_call=is_call, discount=discount
+    )
+    if np.any(reason):
+        bad = np.argwhere(reason != Reason.FOUND)
+        at = tuple(int(i) for i in bad[0])
+        columns = np.broadcast_arrays(price, forward, strike, time_to_expiry, volatility)
+        value, F, K, tau = (column[at] for column in columns[:4])
+        place = f"row {', '.join(map(str, at))}: " if at else ""
+        more = f" ({len(bad) - 1} more rows)" if len(bad) > 1 else ""
+        raise CalculationError(
+            f"{place}price {value} {_FACT[Reason(reason[at])]} "
+            f"(forward {F}, strike {K}, {tau:g} years){more}; no volatility exists: {_REMEDY}."
+        )
+    return volatility
+
+
+def solve(
+    price: ArrayLike,
+    *,
+    forward: ArrayLike,
+    strike: ArrayLike,
+    time_to_expiry: ArrayLike,
+    is_call: ArrayLike,
+    discount: ArrayLike = 1.0,
+) -> tuple[Quotes, Reasons]:
+    """Implied volatility (NaN where there is none) and the `Reason` of each row.
+
+    A NaN price is a missing quote and gets NO_PRICE; any other input that is no number is refused.
+    The time value b = (V/D − intrinsic)/min(F, K) is matched by Halley steps inside a bracket, on ln b below one
+    half and on ln(1 − b) above, where the share of time value has the closed forms of `black.time_value`.
+
+    >>> volatility, reason = solve([4.29201094, 120.0], forward=100.0, strike=110.0, time_to_expiry=1.0, is_call=True)
+    >>> volatility.round(6), [Reason(code).name for code in reason]
+    (array([0.2, nan]), ['FOUND', 'ABOVE_BOUND'])
+    """
+    at = black.options(
+        forward=forward,
+        strike=strike,
+        volatility=0.0,
+        time_to_expiry=time_to_expiry,
+        is_call=is_call,
+        discount=discount,
+    )
+    value = _prices(price)
+    try:
+        value, F, K, tau, side, D, k = np.broadcast_arrays(
+            value, at.forward, at.strike, at.time_to_expiry, at.side, at.discount, at.log_moneyness
+        )
+    except ValueError:
+        raise InputError(
+            f"shapes do not broadcast: price {value.shape}, options {at.forward.shape}; pass one price per option."
+        ) from None
+    undiscounted = value / D
+    intrinsic = np.maximum(side * (F - K), 0.0)
+    time_value = undiscounted - intrinsic
+    least = np.minimum(F, K)
+    reason = _reasons(undiscounted, time_value, least, intrinsic)
+    reason = np.where(tau <= TINY, Reason.EXPIRED, reason)
+    reason = np.where(np.isnan(value), Reason.NO_PRICE, reason)
+    volatility = np.full(value.shape, np.nan)
+    found = reason == Reason.FOUND
+    deviation = deviation_of(time_value[found], least=least[found], distance=np.abs(k[found]))
+    volatility[found] = deviation / np.sqrt(tau[found])
+    with np.errstate(invalid="ignore"):
+        is_blind = found & (intrinsic > 0.0) & (np.abs(k) > FARTHEST * volatility * np.sqrt(tau))
+    volatility[is_blind] = np.nan
+    return volatility, np.where(is_blind, Reason.NO_INFORMATION, reason).astype(np.int64)
+
+
+def deviation_of(time_value: Vector, *, least: Vector, distance: Vector) -> Vector:
+    """Deviation s = σ√τ at which the time value is the given one, with `least` = min(F, K), `distance` = |ln(F/K)|.
+
+    >>> deviation_of(np.array([7.965567455405804]), least=np.array([100.0]), distance=np.array([0.0])).round(12)
+    array([0.2])
+    """
+    is_high = time_value > 0.5 * least
+    deviation = np.empty_like(time_value)
+    with np.errstate(under="ignore"):
+        low = ~is_high
+        target = np.log(time_value[low]) - np.log(least[low])
+        deviation[low] = _bracketed(_low, distance[low], target, _low_guess(distance[low], target))
+        x = distance[is_high]
+        target = np.log((least[is_high] - time_value[is_high]) / least[is_high])
+        guess = np.maximum(-2.0 * ndtri(0.5 * np.exp(target)), np.sqrt(2.0 * x))
+        deviation[is_high] = _bracketed(_high, x, target, guess)
+    return deviation
+
+
+def _prices(price: ArrayLike) -> Quotes:
+    try:
+        value = np.asarray(price, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"price {price!r} is not an array of numbers.") from None
+    is_good = (np.abs(value) < np.inf) | np.isnan(value)
+    if not np.all(is_good):
+        black.refuse("price", value, is_good, "a finite number")
+    return value
+
+
+def _reasons(undiscounted: Quotes, time_value: Quotes, least: Quotes, intrinsic: Quotes) -> Reasons:
+    """Reason by the bounds 0 < time value < min(F, K), with a band of rounding about the intrinsic value."""
+    noise = np.where(intrinsic > 0.0, 8.0 * np.finfo(np.float64).eps * np.abs(undiscounted), 0.0)
+    reason = np.where(time_value >= least, Reason.ABOVE_BOUND, Reason.FOUND)
+    reason = np.where(np.abs(time_value) <= noise, Reason.NO_INFORMATION, reason)
+    return np.where(time_value < -noise, Reason.BELOW_INTRINSIC, reason)
+
+
+def _low(x: Vector, s: Vector) -> tuple[Vector, Vector, Vector]:
+    """Value ln β(s), its derivative, and half its second over its first; β′ = φ(h − t), β″ = β′ (h² − t²)/s."""
+    h, t = x / s, 0.5 * s
+    g = mills_difference(h, t)
+    value = np.log(g) - 0.5 * (h - t) ** 2 - 0.5 * log(2.0 * pi)
+    return value, 1.0 / g, 0.5 * ((h - t) * (h + t) / s - 1.0 / g)
+
+
+def _high(x: Vector, s: Vector) -> tuple[Vector, Vector, Vector]:
+    """The same of ln(1 − β(s)), where 1 − β = φ(h − t) (m(t − h) + m(t + h))."""
+    h, t = x / s, 0.5 * s
+    g = mills_ratio(np.maximum(t - h, -CERTAIN)) + mills_ratio(t + h)
+    value = np.log(g) - 0.5 * (t - h) ** 2 - 0.5 * log(2.0 * pi)
+    return value, -1.0 / g, 0.5 * ((h - t) * (h + t) / s + 1.0 / g)
+
+
+def _low_guess(x: Vector, target: Vector) -> Vector:
+    """Root of (x/s − s/2)² = −2 (ln b + ln√(2π) − ln g), twice, with g ≈ s/(1 + h²) after a first g = 1."""
+    s = _root(x, target)
+    for _ in range(2):
+        s = _root(x, target - np.log(s / (1.0 + (x / s) ** 2)))
+    return s
+
+
+def _root(x: Vector, log_density: Vector) -> Vector:
+    q = np.sqrt(np.maximum(-2.0 * log_density - log(2.0 * pi), 0.0))
+    wing = 2.0 * x / (q + np.sqrt(q * q + 2.0 * x) + TINY)
+    return np.maximum(wing, np.exp(np.minimum(log_density, 0.0)))
+
+
+def _bracketed(
+    function: Callable[[Vector, Vector], tuple[Vector, Vector, Vector]], x: Vector, target: Vector, guess: Vector
+) -> Vector:
+    """Root s of function(x, s) = target by Halley's method; a step that leaves the bracket is replaced by bisection."""
+    s = guess.copy()
+    lower, upper = np.full_like(s, 1e-30), np.full_like(s, 1e4)
+    active = np.arange(s.size)
+    for _ in range(ITERATIONS):
+        here = s[active]
+        value, slope, bend = function(x[active], here)
+        error = value - target[active]
+        is_above = error * slope > 0.0
+        upper[active] = np.where(is_above, here, upper[active])
+        lower[active] = np.where(is_above, lower[active], here)
+        newton = error / slope
+        step = newton / np.clip(1.0 - newton * bend, 0.5, 2.0)
+        moved = here - step
+        inside = (moved > lower[active]) & (moved < upper[active])
+        is_done = np.abs(step) <= 1e-7 * here  # the next error is of third order in this step
+        moved = np.where(inside | is_done, moved, np.sqrt(lower[active] * upper[active]))
+        s[active] = moved
+        active = active[~is_done]
+        if active.size == 0:
+            return s
+    worst = int(active[0])
+    raise CalculationError(
+        f"implied volatility did not settle in {ITERATIONS} steps at |ln(F/K)| = {x[worst]}, log target {target[worst]}."
+    )
