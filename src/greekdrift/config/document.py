@@ -172,6 +172,8 @@ def _yaml(text: str, name: str) -> tuple[Any, dict[Place, int]]:
 
 
 def _value(loader: _Loader, node: yaml.Node, place: Place, lines: dict[Place, int], name: str) -> Any:
+    if not node.tag.startswith("tag:yaml.org,2002:") or "/" in node.tag:
+        raise ConfigError(f"{name}:{node.start_mark.line + 1}: the tag {node.tag} has no meaning here; remove it.")
     if isinstance(node, yaml.MappingNode):
         found: dict[str, Any] = {}
         for key_node, value_node in node.value:

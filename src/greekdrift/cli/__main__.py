@@ -1,0 +1,5 @@
+"""`python -m greekdrift.cli`."""
+
+from greekdrift.cli import main
+
+main()

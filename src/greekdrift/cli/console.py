@@ -1,0 +1,106 @@
+"""What every command prints: progress on a terminal, results as tables, and where to look next.
+
+Results go to standard output, notes and progress to standard error, so that output can be piped.
+"""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from greekdrift.errors import InputError
+
+
+class Advance(Protocol):
+    """Called with steps done and steps in all."""
+
+    def __call__(self, done: int, total: int) -> None:
+        """Note the progress."""
+
+
+def notes() -> Console:
+    """Where notes and progress go."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def results() -> Console:
+    """Where results go; wide enough for a table when it is piped."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+
+
+def say(text: str) -> None:
+    """A note: what was done."""
+    notes().print(text)
+
+
+def lead(text: str) -> None:
+    """A note: what to do next."""
+    notes().print(f"[dim]next:[/] {text}")
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """A table of results; numbers stand to the right."""
+    shown = Table(title=title, title_justify="left", title_style="bold", header_style="bold", pad_edge=False)
+    for at, column in enumerate(columns):
+        is_number = bool(rows) and all(isinstance(row[at], int | float) for row in rows if row[at] is not None)
+        shown.add_column(column, justify="right" if is_number else "left", overflow="fold")
+    for row in rows:
+        shown.add_row(*(number(value) for value in row))
+    results().print(shown)
+
+
+def number(value: Any) -> str:
+    """A cell: four significant digits, thousands apart, a dash where nothing is known.
+
+    >>> number(12345.678), number(0.012345), number(None), number("x")
+    ('12,346', '0.01235', '–', 'x')
+    """
+    if value is None or value != value:  # noqa: PLR0124
+        return "–"
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000.0 else f"{value:.4g}"
+    return str(value)
+
+
+@contextmanager
+def progress(text: str) -> Iterator[Advance]:
+    """A bar on a terminal, silence elsewhere."""
+    console = notes()
+    if not console.is_terminal:
+        console.print(f"{text} ...")
+        yield _unseen
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(text, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _unseen(done: int, total: int) -> None:  # noqa: ARG001
+    """Progress that nobody watches."""
+
+
+def write_json(value: Any, out: Path | None) -> None:
+    """JSON to a file, or to standard output; numbers that do not exist are null, never NaN."""
+    text = json.dumps(value, indent=2, allow_nan=False)
+    if out is None:
+        print(text)
+        return
+    folder(out.parent)
+    out.write_text(text + "\n", encoding="utf-8")
+    say(f"wrote [bold]{out}[/]")
+
+
+def folder(path: Path) -> Path:
+    """A folder that exists and can be written."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise InputError(f"{path}: cannot be made a folder ({problem.strerror}); choose another with --out.") from None
+    return path

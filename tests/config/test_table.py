@@ -1,0 +1,52 @@
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from greekdrift.config import FORECASTERS, SOURCES, Component, build, resolve
+from greekdrift.config.document import Document
+from greekdrift.config.table import problems
+from greekdrift.errors import ConfigError
+
+TABLE = {"maker": "config.books:BandFile", "plain": "config.document:Document"}
+
+
+@pytest.mark.parametrize("table", [FORECASTERS, SOURCES], ids=["forecasters", "sources"])
+def test_every_row_resolves(table: dict[str, str]) -> None:
+    for name in table:
+        assert callable(resolve(table, name))
+
+
+@pytest.mark.parametrize("name", ["../os", "os:system", "greekdrift.errors:InputError", "histrical"])
+def test_a_name_outside_the_table_reaches_nothing(name: str) -> None:
+    with pytest.raises(ConfigError, match="is not known"):
+        resolve(FORECASTERS, name)
+
+
+class Night:
+    def __init__(self, root: Path, *, stars: int = 3, names: Sequence[str] = (), seed: int = 0) -> None:
+        self.root, self.stars, self.names, self.seed = root, stars, names, seed
+
+
+@pytest.fixture
+def table(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    monkeypatch.setattr("greekdrift.config.books.Night", Night, raising=False)
+    return {"night": "config.books:Night"}
+
+
+def test_options_are_the_parameters_of_the_constructor(table: dict[str, str]) -> None:
+    night = build(Component(use="night", root="sky", names=["a"]), table, seed=4, progress=None)
+    assert (night.root, night.stars, list(night.names), night.seed) == (Path("sky"), 3, ["a"], 4)
+
+
+def test_wrong_options_are_listed_together(table: dict[str, str]) -> None:
+    component = Component(use="night", star=2, stars="2")
+    document = Document(name="x.yaml", values={})
+    found = problems(component, table, document=document, place=("data",), given=("seed",))
+    assert found == [
+        'x.yaml: data.star: night has no such option; did you mean "stars"?',
+        "x.yaml: data.stars: should be a valid integer, got '2'",
+        "x.yaml: data.root: is missing; night needs it",
+    ]
+    with pytest.raises(ConfigError, match="is missing"):
+        build(component, table)
