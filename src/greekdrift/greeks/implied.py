@@ -5,7 +5,7 @@ from enum import IntEnum
 from math import log, pi
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from numpy.typing import ArrayLike
 from scipy.special import ndtri
@@ -15,11 +15,17 @@ from greekdrift.greeks import black
 from greekdrift.greeks.black import CERTAIN, TINY, Quotes, mills_difference, mills_ratio
 
 Vector = Float[ndarray, " quote"]
+Mask = Bool[ndarray, " quote"]
 Reasons = Int[ndarray, "*quote"]
 
 FARTHEST = 6.0
-"""In the money by more standard deviations than this, one bit of the price moves the answer by over 1e-7."""
+"""In the money by more standard deviations than this, a price says too little of the volatility."""
 
+COARSEST = 1e-6
+"""Largest relative change of the volatility that the last bit of the price may cause."""
+
+SMALLEST = 1e-290
+"""Prices at or below this lose digits on their way to zero and tell nothing."""
 
 ITERATIONS = 80
 
@@ -122,14 +128,15 @@ def solve(
     reason = _reasons(undiscounted, time_value, least, intrinsic)
     reason = np.where(tau <= TINY, Reason.EXPIRED, reason)
     reason = np.where(np.isnan(value), Reason.NO_PRICE, reason)
-    volatility = np.full(value.shape, np.nan)
     found = reason == Reason.FOUND
-    deviation = deviation_of(time_value[found], least=least[found], distance=np.abs(k[found]))
-    volatility[found] = deviation / np.sqrt(tau[found])
-    with np.errstate(invalid="ignore"):
-        is_blind = found & (intrinsic > 0.0) & (np.abs(k) > FARTHEST * volatility * np.sqrt(tau))
-    volatility[is_blind] = np.nan
-    return volatility, np.where(is_blind, Reason.NO_INFORMATION, reason).astype(np.int64)
+    x, scale = np.abs(k[found]), least[found]
+    s = deviation_of(time_value[found], least=scale, distance=x)
+    is_inside = intrinsic[found] > 0.0
+    is_blind = _is_blind(s, distance=x, bit=np.spacing(undiscounted[found]) / scale, is_inside=is_inside)
+    volatility = np.full(value.shape, np.nan)
+    volatility[found] = np.where(is_blind, np.nan, s / np.sqrt(tau[found]))
+    reason[found] = np.where(is_blind, Reason.NO_INFORMATION, Reason.FOUND)
+    return volatility, reason
 
 
 def deviation_of(time_value: Vector, *, least: Vector, distance: Vector) -> Vector:
@@ -163,11 +170,19 @@ def _prices(price: ArrayLike) -> Quotes:
 
 
 def _reasons(undiscounted: Quotes, time_value: Quotes, least: Quotes, intrinsic: Quotes) -> Reasons:
-    """Reason by the bounds 0 < time value < min(F, K), with a band of rounding about the intrinsic value."""
-    noise = np.where(intrinsic > 0.0, 8.0 * np.finfo(np.float64).eps * np.abs(undiscounted), 0.0)
+    """Reason by the bounds 0 < time value < min(F, K), with a band of rounding about 0."""
+    noise = np.where(intrinsic > 0.0, 8.0 * np.finfo(np.float64).eps * np.abs(undiscounted), SMALLEST)
     reason = np.where(time_value >= least, Reason.ABOVE_BOUND, Reason.FOUND)
     reason = np.where(np.abs(time_value) <= noise, Reason.NO_INFORMATION, reason)
     return np.where(time_value < -noise, Reason.BELOW_INTRINSIC, reason)
+
+
+def _is_blind(s: Vector, *, distance: Vector, bit: Vector, is_inside: Mask) -> Mask:
+    """Whether the last bit of the price, a share `bit` of min(F, K), moves s by more than `COARSEST`: bit / (s β′)."""
+    h, t = distance / s, 0.5 * s
+    with np.errstate(under="ignore"):
+        slope = black.normal_density(h - t) * s
+    return (bit > COARSEST * slope) | (is_inside & (h > FARTHEST))
 
 
 def _low(x: Vector, s: Vector) -> tuple[Vector, Vector, Vector]:
@@ -226,5 +241,6 @@ def _bracketed(
             return s
     worst = int(active[0])
     raise CalculationError(
-        f"implied volatility did not settle in {ITERATIONS} steps at |ln(F/K)| = {x[worst]}, log target {target[worst]}."
+        f"implied volatility did not settle in {ITERATIONS} steps at |ln(F/K)| = {x[worst]} and log share "
+        f"{target[worst]}; check the units of forward, strike and price."
     )
