@@ -8,18 +8,16 @@ from datetime import date
 from importlib.resources import files
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from pydantic import Field
 
 from greekdrift.book import Kind, Product, Settlement, Venue, digest
+from greekdrift.book.rules import RuleSet
 from greekdrift.config.document import Document, read, read_text
 from greekdrift.config.problem import Section, parse
 from greekdrift.config.record import record
 from greekdrift.errors import ConfigError, nearest
-
-if TYPE_CHECKING:
-    from greekdrift.book.rules import RuleSet
 
 Positive = Annotated[float, Field(gt=0.0)]
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -77,14 +75,12 @@ def load_venue(name_or_path: str | Path) -> Venue:
     )
 
 
-def load_rules(name_or_path: str | Path) -> "RuleSet":
+def load_rules(name_or_path: str | Path) -> RuleSet:
     """The margin rule set of a packaged name or of a file: every field of `RuleSet` but the computed `sha256`.
 
     >>> load_rules("derive_pm2").venue
     'derive'
     """
-    from greekdrift.book.rules import RuleSet
-
     document = _document("rules", name_or_path)
     return record(RuleSet, document, sha256=digest(document.values))
 
