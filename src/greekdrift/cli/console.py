@@ -82,7 +82,7 @@ def progress(text: str) -> Iterator[Advance]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _unseen(done: int, total: int) -> None:  # noqa: ARG001
+def _unseen(done: int, total: int) -> None:
     """Progress that nobody watches."""
 
 

@@ -17,6 +17,9 @@ from greekdrift.config.problem import Section, listing, parse
 from greekdrift.config.table import FORECASTERS, SOURCES, Component, problems
 from greekdrift.errors import ConfigError
 
+GIVEN = ("venue", "seed", "recorder", "progress")
+"""Constructor parameters that the program fills in."""
+
 Horizons = Annotated[tuple[float, ...], Field(min_length=1)]
 
 
@@ -93,10 +96,10 @@ def load_experiment(path: str | Path, overrides: Iterable[str] = (), *, check_co
 
 def component_problems(experiment: Experiment, document: Document) -> list[str]:
     """What is wrong with the options of the data source and of the forecasters."""
-    found = problems(experiment.data, SOURCES, document=document, place=("data",))
-    found += problems(experiment.forecaster, FORECASTERS, document=document, place=("forecaster",))
+    found = problems(experiment.data, SOURCES, document=document, place=("data",), given=GIVEN)
+    found += problems(experiment.forecaster, FORECASTERS, document=document, place=("forecaster",), given=GIVEN)
     for at, baseline in enumerate(experiment.baselines):
-        found += problems(baseline, FORECASTERS, document=document, place=("baselines", at))
+        found += problems(baseline, FORECASTERS, document=document, place=("baselines", at), given=GIVEN)
     return found
 
 

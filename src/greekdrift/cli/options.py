@@ -1,0 +1,39 @@
+"""Options that several commands share, and the records that they stand for."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from greekdrift.book import Account, Chain, Venue
+
+ChainFile = Annotated[Path, typer.Option("--chain", help="Chain file: Parquet or CSV, one row a contract.")]
+At = Annotated[str | None, typer.Option("--at", help="Which snapshot of the file, like 2026-02-05T08:00Z.")]
+VenueName = Annotated[str, typer.Option("--venue", help="Venue facts: a packaged name or a YAML file.")]
+BookFile = Annotated[Path, typer.Option("--book", help="Book file: YAML or JSON, accounts with mandates.")]
+PerhapsBook = Annotated[Path | None, typer.Option("--book", help="Book file; without it the chain itself.")]
+Out = Annotated[Path | None, typer.Option("--out", help="File to write: .json, .csv or .parquet.")]
+OutJson = Annotated[Path | None, typer.Option("--out", help="JSON file to write; standard output when absent.")]
+Rules = Annotated[str, typer.Option("--rules", help="Margin rule set: a packaged name or a YAML file.")]
+Config = Annotated[Path, typer.Option("--config", help="Experiment file, like configs/experiment/demo.yaml.")]
+Settings = Annotated[list[str] | None, typer.Option("--set", help="Override: key.path=value; repeatable.")]
+Runs = Annotated[Path, typer.Option("--runs", help="Folder of runs.")]
+
+
+def chain_of(path: Path, at: str | None, venue: str) -> "tuple[Chain, Venue]":
+    """The chain of a file and the venue's facts."""
+    from greekdrift.config import load_venue
+    from greekdrift.market.parquet import read_chain
+    from greekdrift.units import instant
+
+    facts = load_venue(venue)
+    return read_chain(path, None if at is None else instant(at), venue=facts), facts
+
+
+def accounts_of(path: Path) -> "Sequence[Account]":
+    """The accounts of a book file."""
+    from greekdrift.config import load_accounts
+
+    return load_accounts(path)
