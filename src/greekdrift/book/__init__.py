@@ -6,6 +6,7 @@ from greekdrift.book.canonical import canonical, digest
 from greekdrift.book.chain import Chain
 from greekdrift.book.instrument import Instrument, Kind, Settlement
 from greekdrift.book.mandate import Band, Mandate, View
+from greekdrift.book.rules import NetPortfolio, NetPortfolioParameters, RuleSet
 from greekdrift.book.scenarios import Scenarios
 from greekdrift.book.venue import Product, Venue
 
@@ -19,10 +20,13 @@ __all__ = [
     "Instrument",
     "Kind",
     "Mandate",
+    "NetPortfolio",
+    "NetPortfolioParameters",
     "Order",
     "Outcome",
     "Position",
     "Product",
+    "RuleSet",
     "Scenarios",
     "Settlement",
     "Venue",

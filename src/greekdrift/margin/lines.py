@@ -1,0 +1,208 @@
+"""Rows of a chain as the net-portfolio model reads them: columns per underlying, per contract.
+
+Same reading as `margin.naive.portfolios`, vectorised: options at the mark volatility and their row's forward,
+rate 0, all confidences 1, stable price 1; those that pay in the coin are worth index/forward of their Black
+value now. A future is a perpetual with its own forward. Spot contracts are coins.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy import ndarray
+
+from greekdrift.book import Account, Chain, Kind
+from greekdrift.book.rules import NetPortfolioParameters, Role
+from greekdrift.errors import BookError
+from greekdrift.margin.shocks import OptionStates
+from greekdrift.units import stamp
+
+Weights = Float[ndarray, "account row"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Moved:
+    """States of the market at one moment for some rows: forward, volatility and index of each, and the time left.
+
+    `forward` and `volatility` are (state, row), `index` is (state,) for one underlying, `years` (row,).
+    """
+
+    forward: Float[ndarray, "state row"]
+    volatility: Float[ndarray, "state row"]
+    years: Float[ndarray, " row"]
+    index: Float[ndarray, " state"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Lines:
+    """The rows of one underlying, sorted by what the model does with them.
+
+    `options`, `linears` and `spots` are places among the given rows; `option_size` is coins per contract.
+    """
+
+    underlying: str
+    options: Int[ndarray, " option"]
+    linears: Int[ndarray, " linear"]
+    spots: Int[ndarray, " spot"]
+    option_size: Float[ndarray, " option"]
+    strike: Float[ndarray, " option"]
+    is_call: ndarray
+    pays_coin: ndarray
+    expiry_of: Int[ndarray, " option"]
+    strike_of: Int[ndarray, " option"]
+    first_of_expiry: Int[ndarray, " expiry"]
+    linear_size: Float[ndarray, " linear"]
+    is_inverse: ndarray
+    spot_size: Float[ndarray, " spot"]
+
+    def option_states(self, moved: Moved) -> OptionStates:
+        """The options of these lines in some states of the market."""
+        forward = moved.forward[:, self.options]
+        index = np.broadcast_to(moved.index[:, None], forward.shape)
+        return OptionStates(
+            strike=self.strike,
+            is_call=self.is_call,
+            expiry_of=self.expiry_of,
+            strike_of=self.strike_of,
+            expiry_years=np.maximum(moved.years[self.options[self.first_of_expiry]], 0.0),
+            expiry_rate=np.zeros(len(self.first_of_expiry)),
+            forward=forward,
+            volatility=moved.volatility[:, self.options],
+            worth=np.where(self.pays_coin, index / forward, 1.0),
+        )
+
+    def linear_units(self, moved: Moved) -> tuple[ndarray, ndarray]:
+        """Per contract of each linear row: USD gained per relative move of spot, and coins; both (state, linear).
+
+        linear: size F and size;   inverse, size in USD: size S/F and size/F.
+        """
+        forward = moved.forward[:, self.linears]
+        coins = np.where(self.is_inverse, self.linear_size / forward, self.linear_size)
+        price = np.where(self.is_inverse, moved.index[:, None], forward)
+        return coins * price, coins
+
+
+def lines(chain: Chain, rows: Int[ndarray, " row"]) -> tuple[Lines, ...]:
+    """The lines of some rows of a chain, by underlying."""
+    return tuple(_lines(chain, rows, str(name)) for name in np.unique(chain.underlying[rows]))
+
+
+def marked(chain: Chain, rows: Int[ndarray, " row"], underlying: str) -> Moved:
+    """The state of the market at the chain's own marks."""
+    volatility = np.where(chain.is_option[rows], chain.mark_iv[rows], 1.0)
+    return Moved(
+        forward=chain.forward[rows][None, :],
+        volatility=volatility[None, :],
+        years=chain.time_to_expiry[rows],
+        index=np.array([index_price(chain, underlying)]),
+    )
+
+
+def index_price(chain: Chain, currency: str) -> float:
+    """Index price of an underlying or of a collateral, USD; a missing one is refused."""
+    price = chain.index_price.get(currency)
+    if price is None:
+        raise BookError(
+            f"collateral {currency} has no index price on {chain.venue} at {stamp(chain.as_of)}; "
+            "add it to the chain's index_price or hold it elsewhere."
+        )
+    return price
+
+
+def held_rows(chain: Chain, accounts: Sequence[Account]) -> Int[ndarray, " row"]:
+    """Sorted rows of all instruments that some accounts hold."""
+    names = {name for account in accounts for name, quantity in account.quantities().items() if quantity != 0.0}
+    return np.unique(chain.rows(sorted(names)))
+
+
+def contracts(chain: Chain, accounts: Sequence[Account], rows: Int[ndarray, " row"]) -> Weights:
+    """Signed contracts of each account in each of some rows; a position elsewhere is refused."""
+    place = {int(row): at for at, row in enumerate(rows)}
+    found = np.zeros((len(accounts), len(rows)))
+    for at, account in enumerate(accounts):
+        quantities = account.quantities()
+        for name, row in zip(quantities, chain.rows(quantities), strict=True):
+            if quantities[name] == 0.0:
+                continue
+            if int(row) not in place:
+                raise BookError(f"{account.account_id} holds {name}, which is not among the given rows; add its row.")
+            found[at, place[int(row)]] = quantities[name]
+    return found
+
+
+def coin_balances(accounts: Sequence[Account], p: NetPortfolioParameters) -> dict[str, Float[ndarray, " account"]]:
+    """Collateral of each account by currency, without what counts as cash and what nobody holds."""
+    names = sorted({name for account in accounts for name in account.collateral})
+    found = {}
+    for name in names:
+        held = np.array([account.collateral.get(name, 0.0) for account in accounts])
+        if p.terms_of(name).role is not Role.CASH and np.any(held != 0.0):
+            found[name] = held
+    return found
+
+
+def cash_balance(account: Account, p: NetPortfolioParameters) -> float:
+    """Cash of an account in USD: the currencies that the rule set counts at their amount."""
+    return sum(amount for name, amount in account.collateral.items() if p.terms_of(name).role is Role.CASH)
+
+
+def names_of(parts: Sequence[Lines], coins: Mapping[str, ndarray]) -> tuple[str, ...]:
+    """Sorted underlyings of the lines and collateral coins."""
+    return tuple(sorted({*(part.underlying for part in parts), *coins}))
+
+
+def no_lines(underlying: str) -> Lines:
+    """The lines of an underlying of which only coins are held."""
+    none = np.zeros(0, dtype=np.int64)
+    empty = np.zeros(0)
+    return Lines(
+        underlying=underlying,
+        options=none,
+        linears=none,
+        spots=none,
+        option_size=empty,
+        strike=empty,
+        is_call=np.zeros(0, dtype=np.bool_),
+        pays_coin=np.zeros(0, dtype=np.bool_),
+        expiry_of=none,
+        strike_of=none,
+        first_of_expiry=none,
+        linear_size=empty,
+        is_inverse=np.zeros(0, dtype=np.bool_),
+        spot_size=empty,
+    )
+
+
+def _lines(chain: Chain, rows: ndarray, underlying: str) -> Lines:
+    kinds = np.array([str(chain.instruments[int(row)].kind) for row in rows])
+    mine = chain.underlying[rows] == underlying
+    options = np.flatnonzero(mine & (kinds == Kind.OPTION))
+    linears = np.flatnonzero(mine & ((kinds == Kind.FUTURE) | (kinds == Kind.PERPETUAL)))
+    spots = np.flatnonzero(mine & (kinds == Kind.SPOT))
+    currencies = [chain.instruments[int(row)].currency for row in rows[options]]
+    years, pays_coin = chain.time_to_expiry[rows[options]].tolist(), chain.is_inverse[rows[options]].tolist()
+    expiries = list(zip(years, pays_coin, currencies, strict=True))
+    strikes = list(zip(expiries, chain.strike[rows[options]].tolist(), strict=True))
+    return Lines(
+        underlying=underlying,
+        options=options,
+        linears=linears,
+        spots=spots,
+        option_size=chain.contract_size[rows[options]],
+        strike=chain.strike[rows[options]],
+        is_call=chain.is_call[rows[options]],
+        pays_coin=chain.is_inverse[rows[options]],
+        expiry_of=_numbered(expiries),
+        strike_of=_numbered(strikes),
+        first_of_expiry=np.unique(_numbered(expiries), return_index=True)[1],
+        linear_size=chain.contract_size[rows[linears]],
+        is_inverse=chain.is_inverse[rows[linears]],
+        spot_size=chain.contract_size[rows[spots]],
+    )
+
+
+def _numbered(keys: Sequence[Any]) -> Int[ndarray, " option"]:
+    number = {key: at for at, key in enumerate(sorted(set(keys)))}
+    return np.array([number[key] for key in keys], dtype=np.int64)
