@@ -1,0 +1,142 @@
+"""Filtered historical simulation: the shape of the past at the scale of today, along whole paths.
+
+Joint base-step increments are divided by the scale that was known at their start; the residuals, centred, are
+redrawn in blocks (stationary bootstrap) and multiplied by the scale of the moment, which the path itself updates.
+Source: Barone-Adesi, Giannopoulos & Vosper (1999). Names: `fhs:hari` (the bar), `fhs:haris`, `fhs:ewma`; `-flat`
+scales the other factors by the square root of the return's scale, `:pool` shares the residuals of all underlyings.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy import ndarray
+
+from greekdrift.book import Scenarios
+from greekdrift.features.history import Panel
+from greekdrift.forecast import bootstrap
+from greekdrift.forecast import scale as scales
+from greekdrift.forecast.forecaster import checked_horizons, checked_origin, scenarios
+from greekdrift.forecast.memory import memory, moves
+from greekdrift.forecast.scale import Clockwork, Kind, Scale
+from greekdrift.forecast.steps import path_of_steps, steps
+
+MICROSECONDS_PER_HOUR = 3.6e9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Residuals:
+    """Joint standardised residuals of the past, in order, and the link to the next one (−1: none).
+
+    `size` is their root mean square, which each underlying keeps when residuals are dealt out.
+    """
+
+    values: Float[ndarray, "step underlying factor"]
+    size: Float[ndarray, "underlying factor"]
+    following: Int[ndarray, " step"]
+    mean_block: float
+    is_pooled: bool
+
+    def draw(
+        self, *, n: int, length: int, random: np.random.Generator
+    ) -> Float[ndarray, "scenario length underlying factor"]:
+        """Residuals along `n` paths; pooled, each block deals the underlyings' residuals out in a random order.
+
+        The deal keeps what happened together together, and makes the underlyings exchangeable.
+        """
+        paths = bootstrap.draw(self.following, n=n, length=length, mean_block=self.mean_block, random=random)
+        if not self.is_pooled:
+            return self.values[paths]
+        order = np.argsort(random.random((n, self.values.shape[1])), axis=1)
+        return np.take_along_axis((self.values / self.size)[paths], order[:, None, :, None], axis=2) * self.size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FilteredPredictor:
+    """Scale and residuals; needs the history only for the state of the scale."""
+
+    name: str
+    underlyings: tuple[str, ...]
+    factors: tuple[str, ...]
+    scale: Scale
+    residuals: Residuals
+
+    def predict(self, history: Panel, *, horizons: Sequence[float], n: int, seed: int) -> Scenarios:
+        """`n` paths from the last row of the history."""
+        hours = checked_horizons(horizons)
+        checked_origin(history, underlyings=self.underlyings, factors=self.factors)
+        lengths, arrivals = path_of_steps(hours, self.scale.clock.step_hours)
+        drawn = self.residuals.draw(n=n, length=lengths.size, random=np.random.default_rng(seed))
+        walked = walk(self.scale, history, drawn, lengths)
+        return scenarios(history, walked[:, arrivals - 1], horizons=hours, name=self.name, seed=seed)
+
+
+def walk(
+    scale: Scale,
+    history: Panel,
+    residuals: Float[ndarray, "scenario length underlying factor"],
+    lengths: Float[ndarray, " length"],
+) -> Float[ndarray, "scenario length underlying factor"]:
+    """Increments since the origin after each step of each path; the scale follows the path."""
+    n, count = residuals.shape[:2]
+    past = memory(moves(history), scale.clock.memories, last_only=True).repeated(n)
+    state = np.repeat(history.state[-1][None], n, axis=0)
+    walked = np.empty(residuals.shape)
+    moment = history.as_of[-1]
+    for at in range(count):
+        root = np.sqrt(lengths[at] / scale.clock.step_hours)
+        step = residuals[:, at] * scale.at(past, state, np.asarray(moment)) * root
+        state = state + step
+        walked[:, at] = state - history.state[-1]
+        past = past.after(step, float(lengths[at]), scale.clock.memories)
+        moment = moment + np.timedelta64(round(lengths[at] * MICROSECONDS_PER_HOUR), "us")
+    return walked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilteredHistorical:
+    """Filtered historical simulation.
+
+    `scale` of the return: "hari", "haris" or "ewma". `flat`: the other factors move with the square root of it,
+    else with an exponential average of their own over `own_steps` steps. `pool`: residuals of all underlyings are
+    shared. Blocks have `mean_block` steps on average.
+    """
+
+    scale: Kind = "hari"
+    flat: bool = False
+    pool: bool = False
+    own_steps: float = 16.0
+    mean_block: float = 4.0
+
+    @property
+    def name(self) -> str:
+        """Such as `fhs:haris-flat:pool`."""
+        return f"fhs:{self.scale}{'-flat' if self.flat else ''}{':pool' if self.pool else ''}"
+
+    def fit(self, panel: Panel) -> FilteredPredictor:
+        """Fits the scale on all complete base steps and keeps their residuals."""
+        base = steps(panel)
+        clock = Clockwork.of(panel, own_steps=self.own_steps)
+        past = memory(moves(panel), clock.memories)
+        fitted = scales.fit(
+            panel, past, kind=self.scale, flat=self.flat, clock=clock, origin=base.origin, target=base.target
+        )
+        today = fitted.at(past.rows(base.origin), panel.state[base.origin], panel.as_of[base.origin])
+        root = np.sqrt(base.elapsed / panel.step_hours)[:, None, None]
+        values = base.values / (today * root)
+        values = values - values.mean(axis=0)
+        residuals = Residuals(
+            values=values,
+            size=np.sqrt(np.mean(values**2, axis=0)) + 1e-16,
+            following=base.following,
+            mean_block=self.mean_block,
+            is_pooled=self.pool,
+        )
+        return FilteredPredictor(
+            name=self.name,
+            underlyings=panel.underlyings,
+            factors=panel.factors,
+            scale=fitted,
+            residuals=residuals,
+        )
