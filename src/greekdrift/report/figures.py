@@ -1,0 +1,144 @@
+"""The pictures of the report, as self-contained SVG: fans against their bands, regime, scorecard."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from html import escape
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
+
+INK = "#1c2733"
+QUIET = "#7b8794"
+FAN = "#2f6db5"
+SHADES = ((0.025, 0.975, 0.16), (0.1, 0.9, 0.24), (0.25, 0.75, 0.36))
+"""Lower and upper quantile of each ribbon and its opacity."""
+LIMIT = "#c2452d"
+GOOD = "#2b8a5b"
+
+STYLE: Any = {
+    "axes.edgecolor": "#c9d1d9",
+    "axes.grid": True,
+    "axes.labelcolor": QUIET,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "font.family": ["DejaVu Sans"],
+    "font.size": 10.0,
+    "grid.color": "#e7ecf0",
+    "svg.fonttype": "none",
+    "svg.hashsalt": "greekdrift",
+    "text.color": INK,
+    "xtick.color": QUIET,
+    "ytick.color": QUIET,
+}
+
+
+def fan(quantity: Mapping[str, Any], horizons: Sequence[float]) -> Figure:
+    """Quantiles of one quantity over the horizons, from its value now, against its band.
+
+    `quantity` holds `label`, `now`, `lower`, `upper` (None where there is no band) and `quantiles` by level.
+    """
+    with rc_context(STYLE):
+        figure = Figure(figsize=(4.4, 2.6), layout="constrained")
+        axes = figure.add_subplot()
+        hours = np.array([0.0, *horizons])
+        _ribbons(axes, hours, quantity)
+        _band(axes, hours, quantity)
+        axes.plot(0.0, quantity["now"], "o", color=INK, markersize=5, zorder=5)
+        axes.set_title(_plain(quantity["label"]), loc="left", fontsize=11, fontweight="bold")
+        axes.set_xlabel("hours from now")
+        axes.set_xticks(hours)
+        axes.margins(x=0.02)
+        axes.yaxis.set_major_formatter(EngFormatter(sep=""))
+        return figure
+
+
+def _ribbons(axes: Axes, hours: np.ndarray, quantity: Mapping[str, Any]) -> None:
+    now = float(quantity["now"])
+    quantiles = {float(level): np.array([now, *values]) for level, values in quantity["quantiles"].items()}
+    for lower, upper, opacity in SHADES:
+        if lower in quantiles and upper in quantiles:
+            axes.fill_between(hours, quantiles[lower], quantiles[upper], color=FAN, alpha=opacity, linewidth=0)
+    if 0.5 in quantiles:
+        axes.plot(hours, quantiles[0.5], color=FAN, linewidth=1.6)
+
+
+def _band(axes: Axes, hours: np.ndarray, quantity: Mapping[str, Any]) -> None:
+    edges = [quantity.get(side) for side in ("lower", "upper")]
+    known = [float(edge) for edge in edges if edge is not None]
+    for edge in known:
+        axes.axhline(edge, color=LIMIT, linewidth=1.2, linestyle=(0, (4, 2)))
+    low, high = axes.get_ylim()
+    low, high = min([low, *known]), max([high, *known])
+    room = 0.06 * (high - low) or 1.0
+    axes.set_ylim(low - room, high + room)
+    if edges[0] is not None:
+        axes.axhspan(low - room, float(edges[0]), color=LIMIT, alpha=0.06, linewidth=0)
+    if edges[1] is not None:
+        axes.axhspan(float(edges[1]), high + room, color=LIMIT, alpha=0.06, linewidth=0)
+    axes.set_xlim(hours[0], hours[-1])
+
+
+def regime(history: Mapping[str, Any]) -> Figure:
+    """Probability of the event over time, what climatology says, and the days on which it came true.
+
+    `history` holds `days` (ISO), `probability`, `happened` (0, 1 or None) and `climatology`.
+    """
+    with rc_context(STYLE):
+        figure = Figure(figsize=(9.4, 2.4), layout="constrained")
+        axes = figure.add_subplot()
+        days = np.array(history["days"], dtype="datetime64[D]")
+        probability = np.array(history["probability"], dtype=np.float64)
+        happened = np.array([value == 1 for value in history["happened"]])
+        axes.fill_between(days, 0.0, 1.0, where=happened, color=LIMIT, alpha=0.14, linewidth=0, label="it happened")
+        axes.plot(days, probability, color=FAN, linewidth=1.2, label="forecast")
+        axes.axhline(float(history["climatology"]), color=QUIET, linewidth=1.0, linestyle=":", label="climatology")
+        axes.set_ylim(0.0, min(1.0, 1.15 * float(np.nanmax(probability))))
+        locator: Any = AutoDateLocator(maxticks=10)  # type: ignore[no-untyped-call]
+        axes.xaxis.set_major_locator(locator)
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+        axes.margins(x=0.0)
+        axes.legend(frameon=False, ncols=3, loc="upper left", fontsize=9)
+        return figure
+
+
+def scores(rows: Sequence[Mapping[str, Any]], *, bar: str) -> Figure:
+    """Loss of each forecaster relative to the bar, with its interval; left of 1 is better.
+
+    Each row holds `name`, `ratio`, `lower`, `upper`.
+    """
+    with rc_context(STYLE):
+        figure = Figure(figsize=(9.4, 0.42 * len(rows) + 1.0), layout="constrained")
+        axes = figure.add_subplot()
+        for at, row in enumerate(rows):
+            is_better = row["upper"] is not None and row["upper"] < 1.0
+            colour = GOOD if is_better else FAN
+            if row["lower"] is not None:
+                axes.plot([row["lower"], row["upper"]], [at, at], color=colour, linewidth=3.0, alpha=0.45)
+            axes.plot(row["ratio"], at, "o", color=colour, markersize=6)
+        axes.axvline(1.0, color=INK, linewidth=1.0)
+        axes.set_yticks(range(len(rows)), [_plain(row["name"]) for row in rows])
+        axes.tick_params(axis="y", labelsize=10, colors=INK)
+        axes.invert_yaxis()
+        axes.set_xlabel(f"loss relative to {_plain(bar)} (less is better; bar = 95 % block bootstrap interval)")
+        return figure
+
+
+def image(figure: Figure, alt: str) -> str:
+    """An `<img>` that holds the figure itself, so that the page needs nothing else."""
+    file = BytesIO()
+    with rc_context(STYLE):
+        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+    data = base64.b64encode(file.getvalue()).decode("ascii")
+    return f'<img alt="{escape(alt, quote=True)}" src="data:image/svg+xml;base64,{data}">'
+
+
+def _plain(text: str) -> str:
+    """Text that matplotlib does not read as mathematics."""
+    return str(text).replace("$", r"\$")
