@@ -1,0 +1,306 @@
+"""Chains from files: one or many Parquet (or CSV) files, or a folder of them, with the columns of `market.schema`.
+
+Only the columns that are used are read, and only the row groups that hold the snapshot asked for. The index of
+snapshots is built once, when the source is made.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import groupby
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from greekdrift.book import Chain, Venue
+from greekdrift.errors import DataError, nearest
+from greekdrift.market import quality, schema
+from greekdrift.market.quality import Dropped
+from greekdrift.market.source import available, closest, position
+from greekdrift.units import from_datetime64, stamp
+
+TEXT = ("instrument_name", "origin", "venue")
+FOLDER = "deribit_option_chain_6h"
+KEPT_ROW_GROUPS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """One row group of one file (a CSV is one group), and the columns that are read of it."""
+
+    path: Path
+    number: int
+    columns: tuple[str, ...]
+    metadata: pq.FileMetaData | None = None
+
+    def read(self) -> pd.DataFrame:
+        """The rows, raw."""
+        if self.metadata is None:
+            return pd.read_csv(self.path, usecols=list(self.columns))
+        text = [name for name in TEXT if name in self.columns]
+        with pq.ParquetFile(self.path, metadata=self.metadata, read_dictionary=text) as file:
+            return file.read_row_group(self.number, columns=list(self.columns)).to_pandas()
+
+
+class _Run(NamedTuple):
+    """Rows of one snapshot in one group, after sorting by snapshot."""
+
+    group: int
+    start: int
+    stop: int
+
+
+class _Piece(NamedTuple):
+    """Rows of one underlying in a run."""
+
+    moment: datetime
+    underlying: str
+    run: _Run
+
+
+class ParquetSource:
+    """Chains of one or more underlyings from files, joined where their snapshots coincide.
+
+    `root` is a file, several files, a folder that holds them (`*chain*.parquet`) or one that holds the folder
+    `deribit_option_chain_6h`. Stamps of different underlyings at most `tolerance_minutes` apart are one snapshot,
+    as of the latest of them; a snapshot that lacks an underlying is left out and listed in `partial`.
+    A chain is known `known_after_minutes` after its stamp unless the file says when. `drop` names filters of
+    `market.quality`; what they took out of a chain stands in `dropped`.
+    """
+
+    name = "parquet"
+    clock = "elapsed"
+
+    def __init__(
+        self,
+        root: str | list[str],
+        *,
+        venue: Venue,
+        underlyings: tuple[str, ...] = (),
+        drop: tuple[str, ...] = (),
+        tolerance_minutes: float = 5.0,
+        known_after_minutes: float = 5.0,
+    ) -> None:
+        self._venue = venue
+        self._drop = quality.checked(drop)
+        self._known_after = timedelta(minutes=known_after_minutes)
+        paths = files(root)
+        self._where = paths[0].name if len(paths) == 1 else f"{paths[0].name} and {len(paths) - 1} more"
+        self._groups = [group for path in paths for group in _groups(path)]
+        self._cache: OrderedDict[int, pd.DataFrame] = OrderedDict()
+        pieces = _pieces(self._groups)
+        self.underlyings = _wanted(underlyings, {piece.underlying for piece in pieces}, where=self._where)
+        self._joint, self.partial = _joined(pieces, self.underlyings, timedelta(minutes=tolerance_minutes))
+        if not self._joint:
+            raise DataError(
+                f"{self._where}: no snapshot has all of {', '.join(self.underlyings)}; "
+                "ask for fewer underlyings or raise tolerance_minutes."
+            )
+        self._snapshots = tuple(self._joint)
+        self.dropped: dict[datetime, tuple[Dropped, ...]] = {}
+        """What the filters took out, by the snapshots that were asked for so far."""
+
+    @property
+    def step_hours(self) -> float:
+        """Median spacing of the snapshots in hours; 24 for a single one."""
+        if len(self._snapshots) == 1:
+            return 24.0
+        gaps = np.diff([one.timestamp() for one in self._snapshots]) / 3600.0
+        return float(np.median(gaps))
+
+    def snapshots(self) -> tuple[datetime, ...]:
+        """Instants that have a chain with every underlying, increasing."""
+        return self._snapshots
+
+    def chain(self, as_of: datetime) -> Chain:
+        """The chain of one of `snapshots()`."""
+        at = self._snapshots[position(self._snapshots, as_of, name=self._where)]
+        where = f"{self._where} at {stamp(at)}"
+        parts = [self._rows(run, names) for run, names in self._joint[at].items()]
+        rows = pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
+        rows, self.dropped[at] = quality.apply(rows, self._drop, where=where)
+        return schema.chain_of(rows, venue=self._venue, as_of=at, known_after=self._known_after, where=where)
+
+    def _rows(self, run: _Run, names: set[str]) -> pd.DataFrame:
+        rows = self._frame(run.group).iloc[run.start : run.stop]
+        return rows.loc[rows["underlying"].isin(names)]
+
+    def _frame(self, number: int) -> pd.DataFrame:
+        """Quotes of a row group, the last few kept in memory."""
+        if number not in self._cache:
+            group = self._groups[number]
+            self._cache[number] = schema.quotes(group.read(), where=group.path.name)
+            if len(self._cache) > KEPT_ROW_GROUPS:
+                self._cache.popitem(last=False)
+        self._cache.move_to_end(number)
+        return self._cache[number]
+
+
+def read_chain(path: str | Path, at: datetime | None = None, *, venue: Venue, drop: tuple[str, ...] = ()) -> Chain:
+    """The chain of a Parquet or CSV file; one of several snapshots is named by `at`, to within ten minutes.
+
+    Without `at` a file with more than one snapshot is refused with the instants that it has.
+    """
+    source = ParquetSource(str(path), venue=venue, drop=drop)
+    snapshots = source.snapshots()
+    if at is not None:
+        return source.chain(closest(snapshots, at, name=Path(path).name))
+    if len(snapshots) > 1:
+        raise DataError(f"{Path(path).name} has {available(snapshots)}; say which one, like {stamp(snapshots[-1])}.")
+    return source.chain(snapshots[0])
+
+
+def write_chain(chains: Chain | Iterable[Chain], path: str | Path) -> Path:
+    """Writes one chain or several, in order of time, as Parquet (one row group a snapshot) or CSV; returns the path.
+
+    Reading the file gives the same chains.
+    """
+    target = Path(path)
+    every = sorted([chains] if isinstance(chains, Chain) else chains, key=lambda one: one.as_of)
+    if not every:
+        raise DataError(f"{target.name}: there is no chain to write.")
+    tables = [schema.table_of(chain) for chain in every]
+    if target.suffix == ".csv":
+        whole = pd.concat(tables, ignore_index=True)
+        for name in ("snapshot_ts_utc", "expiry_ts_utc", "known_at_utc"):
+            whole[name] = whole[name].dt.tz_localize("UTC")
+        whole.to_csv(target, index=False)
+    elif target.suffix == ".parquet":
+        shape = pa.schema([(name, _arrow(name)) for name in tables[0].columns])
+        with pq.ParquetWriter(target, shape, compression="zstd") as writer:
+            for table in tables:
+                columns = [pa.array(table[one.name].to_numpy(), type=one.type, from_pandas=True) for one in shape]
+                writer.write_table(pa.Table.from_arrays(columns, schema=shape))
+    else:
+        raise DataError(f"{target.name}: chains are written as .parquet or .csv; give one of these endings.")
+    return target
+
+
+def _arrow(column: str) -> pa.DataType:
+    if column.endswith("_utc"):
+        return pa.timestamp("us", tz="UTC")
+    return pa.string() if column in (*TEXT, "underlying", "option_type") else pa.float64()
+
+
+def files(root: str | Path | Sequence[str | Path]) -> tuple[Path, ...]:
+    """The chain files that a root stands for, sorted: itself, several, or those of a folder."""
+    if not isinstance(root, str | Path):
+        found = tuple(path for one in root for path in files(one))
+        if not found:
+            raise DataError("no chain file was named; give a file or a folder, as in --set data.root=FOLDER.")
+        return found
+    path = Path(root)
+    if path.is_file():
+        if path.suffix not in (".parquet", ".csv"):
+            raise DataError(f"{path} is no .parquet or .csv file; convert it.")
+        return (path,)
+    if not path.is_dir():
+        raise DataError(f"{path} is neither a file nor a folder; give one that is, as in --set data.root=FOLDER.")
+    for folder in (path, path / FOLDER):
+        found = tuple(sorted(folder.glob("*chain*.parquet")))
+        if found:
+            return found
+    raise DataError(f"{path} holds neither *chain*.parquet nor a folder {FOLDER}; give the folder of the chain files.")
+
+
+def _groups(path: Path) -> list[_Group]:
+    if path.suffix == ".csv":
+        return [_Group(path, 0, tuple(schema.needed(pd.read_csv(path, nrows=0).columns, where=path.name)))]
+    try:
+        with pq.ParquetFile(path) as file:
+            metadata, names = file.metadata, file.schema_arrow.names
+    except (pa.ArrowInvalid, OSError) as problem:
+        raise DataError(f"{path} cannot be read as Parquet ({problem}); write it again.") from None
+    columns = tuple(schema.needed(names, where=path.name))
+    return [_Group(path, number, columns, metadata) for number in range(metadata.num_row_groups)]
+
+
+def _pieces(groups: Sequence[_Group]) -> list[_Piece]:
+    """Every (snapshot, underlying) of the files and where its rows lie, in order of time; a file is read once."""
+    found: list[_Piece] = []
+    first = 0
+    for path, members in groupby(groups, key=lambda group: group.path):
+        sizes = _sizes(tuple(members))
+        times, of, names = _stamps(path)
+        start = 0
+        for number, size in enumerate(sizes or [len(times)], start=first):
+            rows = slice(start, start + size)
+            found += _runs(number, times[rows], of[rows], names)
+            start += size
+        first += max(len(sizes), 1)
+    return sorted(found)
+
+
+def _sizes(groups: Sequence[_Group]) -> list[int]:
+    return [group.metadata.row_group(group.number).num_rows for group in groups if group.metadata is not None]
+
+
+def _stamps(path: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Stamp of each row of a file, number of its underlying, and the names of those numbers."""
+    columns = ["snapshot_ts_utc", "instrument_name"]
+    if path.suffix == ".csv":
+        raw = pd.read_csv(path, usecols=columns)
+    else:
+        raw = pq.read_table(path, columns=columns, read_dictionary=["instrument_name"]).to_pandas()
+    times = schema.instants(raw["snapshot_ts_utc"], where=path.name)
+    if np.any(np.isnat(times)):
+        raise DataError(f"{path.name}: row {int(np.argmax(np.isnat(times)))} has no snapshot_ts_utc; drop the row.")
+    contracts = schema.contracts(raw["instrument_name"], where=path.name)
+    return times, contracts.underlying.codes, list(contracts.underlying.categories)
+
+
+def _runs(group: int, times: np.ndarray, of: np.ndarray, names: Sequence[str]) -> list[_Piece]:
+    order = np.argsort(times, kind="stable")
+    times, of = times[order], of[order]
+    starts = np.flatnonzero(np.r_[True, times[1:] != times[:-1]][: times.size])
+    return [
+        _Piece(from_datetime64(times[start]), names[code], _Run(group, int(start), int(stop)))
+        for start, stop in zip(starts, np.r_[starts[1:], times.size], strict=True)
+        for code in np.unique(of[start:stop])
+    ]
+
+
+def _wanted(underlyings: Sequence[str], found: set[str], *, where: str) -> tuple[str, ...]:
+    if not found:
+        raise DataError(f"{where}: there are no rows.")
+    for name in underlyings:
+        if name not in found:
+            raise DataError(f'{where}: there is no "{name}"; {nearest(name, found)}.')
+    return tuple(sorted(underlyings or found))
+
+
+def _joined(
+    pieces: Sequence[_Piece], underlyings: Sequence[str], tolerance: timedelta
+) -> tuple[dict[datetime, dict[_Run, set[str]]], tuple[datetime, ...]]:
+    """Runs, and which underlyings of each, by joint snapshot (its latest stamp); and the snapshots that lack one."""
+    joint: dict[datetime, dict[_Run, set[str]]] = {}
+    partial: list[datetime] = []
+    for cluster in _clusters([piece for piece in pieces if piece.underlying in underlyings], tolerance):
+        latest = cluster[-1].moment
+        if {piece.underlying for piece in cluster} != set(underlyings):
+            partial.append(latest)
+            continue
+        joint[latest] = {}
+        for piece in cluster:
+            joint[latest].setdefault(piece.run, set()).add(piece.underlying)
+    return joint, tuple(partial)
+
+
+def _clusters(pieces: Sequence[_Piece], tolerance: timedelta) -> Iterator[list[_Piece]]:
+    """Neighbours in time within the tolerance; a second stamp of one underlying begins a new cluster."""
+    cluster: list[_Piece] = []
+    seen: dict[str, datetime] = {}
+    for piece in pieces:
+        is_late = bool(cluster) and piece.moment - cluster[0].moment > tolerance
+        if is_late or seen.get(piece.underlying, piece.moment) != piece.moment:
+            yield cluster
+            cluster, seen = [], {}
+        cluster.append(piece)
+        seen[piece.underlying] = piece.moment
+    if cluster:
+        yield cluster

@@ -1,0 +1,283 @@
+"""A simulated market whose law is known: full chains on a jittered 6-hour grid, and the truth about what comes next.
+
+The process and the surface are those of `greekdrift.market.law`. Chains carry origin "simulated"; marks lie on the
+exact surface; bids and asks widen in the wings and under stress; bids under a tick and some wing quotes are missing.
+"""
+
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from greekdrift.book import Chain, Instrument, Kind, Scenarios, Settlement, Venue
+from greekdrift.book.instrument import deribit_name, parse
+from greekdrift.errors import ConfigError, InputError
+from greekdrift.market import law as law_of
+from greekdrift.market.law import STEP_HOURS, Hidden, Law
+from greekdrift.market.listing import coin_expiries, ladder
+from greekdrift.market.schema import perpetuals, prices
+from greekdrift.market.source import position
+from greekdrift.market.ticks import outward
+from greekdrift.surface.slices import Slice, Surface
+from greekdrift.surface.state import FACTORS, State
+from greekdrift.units import aware, years_between
+
+PRICES = {"BTC": 90_000.0, "ETH": 3_000.0}
+DEFAULT_PRICE = 100.0
+DEFAULT_START = datetime(2025, 1, 1, 4, tzinfo=UTC)
+HALF_SPREAD = (0.006, 0.012)
+"""Half-spread in volatility at the money, (calm, stressed); (1 + z²/2) times that at z standard deviations."""
+MISSING = (0.02, 0.35)
+"""Share of bids that are missing near the money and beyond two standard deviations; half as many asks."""
+CONTRACTS = 100.0
+"""Mean 24-hour volume at the money, in lots; exp(−z²/2) times that elsewhere. Open interest is ten times it."""
+
+
+class SimulatedSource:
+    """Chains of coin-settled options with a known law, deterministic in `seed`.
+
+    Snapshots are `step_hours` apart give or take one step of half an hour; `start` and `days` bound them. Contract
+    sizes, ticks and the perpetual come from the venue, which must list coin-settled options on the underlyings.
+    """
+
+    name = "simulated"
+    clock = "elapsed"
+    step_hours = 6.0
+
+    def __init__(
+        self,
+        *,
+        venue: Venue,
+        seed: int,
+        underlyings: tuple[str, ...] = ("BTC", "ETH"),
+        days: float = 180.0,
+        start: datetime = DEFAULT_START,
+        law: Law | None = None,
+        known_after_minutes: float = 5.0,
+    ) -> None:
+        if not underlyings or not days * 24.0 >= self.step_hours:
+            raise ConfigError(
+                f"a simulation needs an underlying and at least {self.step_hours:g} hours, got {days} days."
+            )
+        self.underlyings = tuple(sorted(set(underlyings)))
+        self.law = law or Law()
+        for name in self.underlyings:
+            if not _lists(venue, name):
+                raise ConfigError(f"{venue.name} lists no coin-settled options on {name}; add them or choose others.")
+        self._venue = venue
+        self._seed = seed
+        self._start = aware(start)
+        self._steps = int(days * 24.0 / STEP_HOURS)
+        self._known_after = timedelta(minutes=known_after_minutes)
+
+    def snapshots(self) -> tuple[datetime, ...]:
+        """Instants of the chains, increasing."""
+        return self._snapshots
+
+    def chain(self, as_of: datetime) -> Chain:
+        """The chain of one of `snapshots()`; the same bytes whatever was asked for before."""
+        at = position(self._snapshots, as_of, name=self.name)
+        rng = np.random.default_rng([self._seed, 1, at])
+        parts = [
+            self._options(name, at, expiry, rng)
+            for name in self.underlyings
+            for expiry in coin_expiries(self._snapshots[at])
+        ]
+        instruments = tuple(instrument for part in parts for instrument in part[0])
+        index = {name: float(np.exp(self._path[at].factors[0, u, 0])) for u, name in enumerate(self.underlyings)}
+        linear, extra = perpetuals(self._venue, index)
+        columns = {name: np.concatenate([*(part[1][name] for part in parts), extra[name]]) for name in extra}
+        return Chain(
+            venue=self._venue.name,
+            as_of=self._snapshots[at],
+            known_at=self._snapshots[at] + self._known_after,
+            instruments=(*instruments, *linear),
+            index_price=index,
+            origin="simulated",
+            allow_crossed=False,
+            **columns,
+        )
+
+    def surface(self, as_of: datetime) -> Surface:
+        """The exact surface behind a chain, one raw SVI slice an expiry."""
+        at = position(self._snapshots, as_of, name=self.name)
+        moment = self._snapshots[at]
+        return Surface(
+            as_of=moment,
+            slices=tuple(
+                self._slice(name, at, expiry) for name in self.underlyings for expiry in coin_expiries(moment)
+            ),
+        )
+
+    def regime(self, as_of: datetime) -> int:
+        """The hidden regime at a snapshot: 0 calm, 1 stressed."""
+        return int(self._path[position(self._snapshots, as_of, name=self.name)].regime[0])
+
+    def true_state(self, as_of: datetime) -> State:
+        """The state of the exact surface at a snapshot."""
+        at = position(self._snapshots, as_of, name=self.name)
+        values = self._values(self._path[at], self._snapshots[at])[0]
+        return State(as_of=self._snapshots[at], underlyings=self.underlyings, values=values)
+
+    def true_scenarios(self, as_of: datetime, *, horizons: tuple[float, ...], n: int, seed: int) -> Scenarios:
+        """Joint scenarios drawn from the law itself, given the hidden state at a snapshot.
+
+        `horizons` in hours, multiples of half an hour (the step of the law), increasing.
+        """
+        at = position(self._snapshots, as_of, name=self.name)
+        rng = np.random.default_rng([self._seed, 2, at, seed])
+        origin = self._snapshots[at]
+        before = self._values(self._path[at], origin)
+        hidden, done = self._path[at].repeated(n), 0
+        made: list[Float[ndarray, "path underlying factor"]] = []
+        for ahead in _steps(horizons):
+            for _ in range(ahead - done):
+                hidden = law_of.step(self.law, hidden, rng)
+            done = ahead
+            made.append(self._values(hidden, origin + timedelta(hours=ahead * STEP_HOURS)) - before)
+        return Scenarios(
+            underlyings=self.underlyings,
+            factors=FACTORS,
+            horizons=np.array(horizons, dtype=np.float64),
+            increments=np.stack(made, axis=1),
+            weights=np.full(n, 1.0 / n),
+            as_of=origin,
+            known_at=origin + self._known_after,
+            provenance=f"law of the simulator, seed {self._seed}/{seed}",
+        )
+
+    @cached_property
+    def _grid(self) -> tuple[int, ...]:
+        """Steps from the start to each snapshot."""
+        every = int(self.step_hours / STEP_HOURS)
+        count = self._steps // every
+        jitter = np.random.default_rng([self._seed, 0]).integers(-1, 2, size=count + 1)
+        jitter[0] = 0
+        return tuple(int(at) for at in np.arange(count + 1) * every + jitter)
+
+    @cached_property
+    def _snapshots(self) -> tuple[datetime, ...]:
+        return tuple(self._start + timedelta(hours=at * STEP_HOURS) for at in self._grid)
+
+    @cached_property
+    def _path(self) -> tuple[Hidden, ...]:
+        """The hidden state at each snapshot."""
+        rng = np.random.default_rng([self._seed, 3])
+        hidden = law_of.start(self.law, np.array([PRICES.get(name, DEFAULT_PRICE) for name in self.underlyings]))
+        path, done = [], 0
+        for at in self._grid:
+            for _ in range(at - done):
+                hidden = law_of.step(self.law, hidden, rng)
+            done = at
+            path.append(hidden)
+        return tuple(path)
+
+    @cached_property
+    def _strikes(self) -> dict[tuple[str, datetime], tuple[ndarray, ndarray]]:
+        """Strikes of each expiry and the snapshot since which each is listed."""
+        listed: dict[datetime, list[int]] = {}
+        for at, moment in enumerate(self._snapshots):
+            for expiry in coin_expiries(moment):
+                listed.setdefault(expiry, []).append(at)
+        made = {}
+        for u, name in enumerate(self.underlyings):
+            base = _nice(0.005 * PRICES.get(name, DEFAULT_PRICE))
+            for expiry, rows in listed.items():
+                years = np.array([years_between(self._snapshots[one], expiry) for one in rows])
+                x = np.stack([self._path[one].factors[0, u] for one in rows])
+                forward = np.exp(x[:, law_of.SPOT] + x[:, law_of.BASIS] * years)
+                theta = np.array([law_of.smiles(self.law, one, years[[i]]).theta[0] for i, one in enumerate(x)])
+                strikes, since = ladder(forward, np.sqrt(theta), base=base, spacing=0.5)
+                made[name, expiry] = (strikes, np.array(rows)[since])
+        return made
+
+    def _values(self, hidden: Hidden, moment: datetime) -> Float[ndarray, "path underlying factor"]:
+        years = np.array([years_between(moment, expiry) for expiry in coin_expiries(moment)])
+        return law_of.state_values(self.law, hidden.factors, years)
+
+    def _slice(self, name: str, at: int, expiry: datetime) -> Slice:
+        years = years_between(self._snapshots[at], expiry)
+        x = self._path[at].factors[0, self.underlyings.index(name)]
+        smile = law_of.smiles(self.law, x, np.array([years]))
+        forward = float(np.exp(x[law_of.SPOT] + x[law_of.BASIS] * years))
+        strikes, since = self._strikes[name, expiry]
+        quoted = np.log(strikes[since <= at][[0, -1]] / forward)
+        return Slice(
+            underlying=name,
+            expiry=expiry,
+            time_to_expiry=years,
+            forward=forward,
+            parameters=smile.raw(0),
+            atm_volatility=float(np.sqrt(smile.theta[0] / years)),
+            rmse=0.0,
+            n_quotes=int(np.sum(since <= at)),
+            method="svi",
+            quoted=(float(quoted[0]), float(quoted[1])),
+        )
+
+    def _options(
+        self, name: str, at: int, expiry: datetime, rng: np.random.Generator
+    ) -> tuple[list[Instrument], dict[str, Float[ndarray, " row"]]]:
+        exact = self._slice(name, at, expiry)
+        strikes, since = self._strikes[name, expiry]
+        strike = np.repeat(strikes[since <= at], 2)
+        is_call = np.tile([True, False], len(strike) // 2)
+        instruments = [
+            parse(deribit_name(name, expiry, float(price), is_call=bool(side)))
+            for price, side in zip(strike, is_call, strict=True)
+        ]
+        k = np.log(strike / exact.forward)
+        z = np.abs(k) / exact.deviation
+        volatility = exact.volatility(k)
+        half = HALF_SPREAD[int(self._path[at].regime[0])] * (1.0 + 0.5 * z**2)
+        shape = {
+            "forward": np.full(len(strike), exact.forward),
+            "strike": strike,
+            "time_to_expiry": np.full(len(strike), exact.time_to_expiry),
+            "is_call": is_call,
+            "is_inverse": np.ones(len(strike), dtype=np.bool_),
+        }
+        mark = prices(volatility=volatility, **shape)
+        low = prices(volatility=np.maximum(volatility - half, 0.5 * volatility), **shape)
+        high = prices(volatility=volatility + half, **shape)
+        product = self._venue.product(instruments[0])
+        bid, ask = outward(low, high, product)
+        is_wing = z > 2.0
+        gone = rng.random((2, len(strike))) < np.where(is_wing, MISSING[1], MISSING[0]) * np.array([[1.0], [0.5]])
+        volume = np.round(CONTRACTS * np.exp(-0.5 * z**2) * rng.exponential(size=len(strike))) * product.lot
+        return instruments, {
+            "forward": shape["forward"],
+            "bid": np.where(gone[0], np.nan, bid),
+            "ask": np.where(gone[1], np.nan, ask),
+            "mark": mark,
+            "mark_iv": volatility,
+            "contract_size": np.full(len(strike), product.contract_size),
+            "volume_24h": volume,
+            "open_interest": np.round(10.0 * CONTRACTS * np.exp(-0.5 * z**2)) * product.lot,
+        }
+
+
+def _nice(value: float) -> float:
+    """The number of the form 1, 2 or 5 × 10ⁿ nearest in logarithm.
+
+    >>> _nice(450.0), _nice(15.0)
+    (500.0, 20.0)
+    """
+    power = 10.0 ** np.floor(np.log10(value))
+    return float(min((one * power for one in (1.0, 2.0, 5.0, 10.0)), key=lambda nice: abs(np.log(nice / value))))
+
+
+def _steps(horizons: tuple[float, ...]) -> list[int]:
+    steps = [hours / STEP_HOURS for hours in horizons]
+    if not steps or any(step < 0.0 or step != int(step) for step in steps):
+        raise InputError(f"horizons {list(horizons)} must be multiples of {STEP_HOURS:g} hours, the step of the law.")
+    return [int(step) for step in steps]
+
+
+def _lists(venue: Venue, underlying: str) -> bool:
+    return any(
+        (one.kind, one.settlement) == (Kind.OPTION, Settlement.INVERSE) and one.underlying in (underlying, "*")
+        for one in venue.products
+    )
