@@ -1,0 +1,254 @@
+"""The forecast of accounts: what their Greeks, their P&L and their margin will be, jointly, and when a band breaks.
+
+Every number here is a sum over scenarios of exact revaluations; nothing is fitted. A breach within h hours means:
+outside at one of the checks (the horizons) up to h. It is never observed between checks, so the time to breach is
+an interval (the last check inside, the first check outside].
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+
+import numpy as np
+from jaxtyping import Bool, Float
+from numpy import ndarray
+
+from greekdrift.book import Account, Band, Chain, View
+from greekdrift.errors import InputError, nearest
+from greekdrift.greeks.exposure import band_offsets, band_selection
+from greekdrift.greeks.exposure import weights as contracts_of
+from greekdrift.score import quantile
+from greekdrift.surface.revalue import Revaluation
+
+Samples = Float[ndarray, "scenario horizon account quantity"]
+
+BOOK = ("value_usd", "delta_usd", "delta_net", "gamma", "vega", "theta")
+PNL = "pnl_usd"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TimeToBreach:
+    """Probability that the first breach falls into (checks[k−1], checks[k]], hours from the origin; `never` the rest.
+
+    The first interval starts at 0, and also holds what is outside already and stays there until the first check.
+    """
+
+    checks: Float[ndarray, " check"]
+    probability: Float[ndarray, " check"]
+
+    @property
+    def never(self) -> float:
+        """Probability of being inside at every check."""
+        return float(max(0.0, 1.0 - self.probability.sum()))
+
+    def by(self, hours: float) -> float:
+        """Probability of a breach at a check up to `hours`."""
+        return float(min(1.0, self.probability[self.checks <= hours + 1e-9].sum()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Forecast:
+    """Joint distribution of quantities of accounts at horizons, as weighted samples.
+
+    `samples[s, h, a, q]`: scenario, horizon (hours), account, quantity; NaN over all scenarios where an account has
+    no such quantity (another account's band). `now[a, q]` is the value at the origin. `bands` are the bands of each
+    account's mandate; their values are quantities under the band's label. Units inside, as everywhere.
+    """
+
+    account_ids: tuple[str, ...]
+    quantities: tuple[str, ...]
+    horizons: Float[ndarray, " horizon"]
+    samples: Samples
+    weights: Float[ndarray, " scenario"]
+    now: Float[ndarray, "account quantity"]
+    as_of: datetime
+    bands: Mapping[str, tuple[Band, ...]] = field(default_factory=dict)
+    provenance: str = ""
+
+    def __post_init__(self) -> None:
+        shape = (len(self.weights), len(self.horizons), len(self.account_ids), len(self.quantities))
+        if self.samples.shape != shape:
+            raise InputError(f"forecast: samples have shape {self.samples.shape}, expected {shape}.")
+        if self.now.shape != shape[2:]:
+            raise InputError(f"forecast: values now have shape {self.now.shape}, expected {shape[2:]}.")
+        absent = np.isnan(self.samples)
+        if np.any(np.isinf(self.samples)) or not np.array_equal(absent.any(axis=(0, 1)), absent.all(axis=(0, 1))):
+            raise InputError("forecast: a quantity of an account is a number in some scenarios only.")
+        object.__setattr__(self, "bands", MappingProxyType(dict(self.bands)))
+
+    def of(self, account_id: str, quantity: str) -> Float[ndarray, "scenario horizon"]:
+        """Samples of one quantity of one account."""
+        account = _position(account_id, self.account_ids, "account")
+        samples = self.samples[:, :, account, _position(quantity, self.quantities, "quantity")]
+        if np.isnan(samples[0, 0]):
+            raise InputError(f'{account_id} has no "{quantity}"; it has {", ".join(self.quantities_of(account_id))}.')
+        return samples
+
+    def quantities_of(self, account_id: str) -> tuple[str, ...]:
+        """Names of the quantities that an account has."""
+        account = _position(account_id, self.account_ids, "account")
+        has = ~np.isnan(self.samples[0, 0, account])
+        return tuple(name for name, here in zip(self.quantities, has, strict=True) if here)
+
+    def joint(self, account_id: str) -> Float[ndarray, "scenario horizon quantity"]:
+        """All quantities of an account together, in the order of `quantities_of`."""
+        account = _position(account_id, self.account_ids, "account")
+        return self.samples[:, :, account, ~np.isnan(self.samples[0, 0, account])]
+
+    def value_now(self, account_id: str, quantity: str) -> float:
+        """The quantity at the origin."""
+        self.of(account_id, quantity)
+        return float(self.now[self.account_ids.index(account_id), self.quantities.index(quantity)])
+
+    def quantile(self, account_id: str, quantity: str, levels: Sequence[float]) -> Float[ndarray, "level horizon"]:
+        """Quantiles at every horizon."""
+        return quantile(self.of(account_id, quantity), levels, weights=self.weights)
+
+    def mean(self, account_id: str, quantity: str) -> Float[ndarray, " horizon"]:
+        """Expected value at every horizon."""
+        return self.weights @ self.of(account_id, quantity)
+
+    def cdf(self, account_id: str, quantity: str, value: float) -> Float[ndarray, " horizon"]:
+        """Probability of at most `value` at every horizon."""
+        return self.weights @ (self.of(account_id, quantity) <= value)
+
+    def sample(
+        self, account_id: str, quantity: str, *, n: int, random: np.random.Generator
+    ) -> Float[ndarray, "draw horizon"]:
+        """Paths of a quantity drawn by weight."""
+        return self.of(account_id, quantity)[random.choice(self.weights.size, n, p=self.weights)]
+
+    def band(self, account_id: str, label: str) -> Band:
+        """The band of an account that has this label."""
+        known = {band.label: band for band in self.bands.get(account_id, ())}
+        if label not in known:
+            hint = nearest(label, known) if known else "it has no bands"
+            raise InputError(f'{account_id} has no band "{label}"; {hint}')
+        return known[label]
+
+    def is_outside(self, account_id: str, label: str) -> Bool[ndarray, "scenario check"]:
+        """Whether a banded quantity is outside its band, by scenario and check."""
+        band, values = self.band(account_id, label), self.of(account_id, label)
+        return (values < band.lower) | (values > band.upper)
+
+    def breach_probability(self, account_id: str, label: str, *, within: float | None = None) -> float:
+        """Probability that a band is broken at a check up to `within` hours (the last horizon if not given)."""
+        hours = float(self.horizons[-1]) if within is None else within
+        if hours < self.horizons[0]:
+            raise InputError(f"there is no check within {hours:g} h; the first is at {self.horizons[0]:g} h.")
+        return self.time_to_breach(account_id, label).by(hours)
+
+    def time_to_breach(self, account_id: str, label: str) -> TimeToBreach:
+        """When a band is first broken, by interval between checks."""
+        return self._first(self.is_outside(account_id, label))
+
+    def time_below(self, account_id: str, quantity: str, level: float) -> TimeToBreach:
+        """When a quantity, such as the excess margin, first falls below a level."""
+        return self._first(self.of(account_id, quantity) < level)
+
+    def _first(self, outside: Bool[ndarray, "scenario check"]) -> TimeToBreach:
+        is_first = outside & (np.cumsum(outside, axis=1) == 1)
+        return TimeToBreach(checks=self.horizons, probability=self.weights @ is_first)
+
+
+def forecast(
+    chain: Chain,
+    accounts: Sequence[Account],
+    revaluation: Revaluation,
+    *,
+    extra: Mapping[str, Float[ndarray, "scenario horizon account"]] | None = None,
+    extra_now: Mapping[str, Float[ndarray, " account"]] | None = None,
+    provenance: str = "",
+) -> Forecast:
+    """The forecast of unchanged accounts from one revaluation of the rows they hold.
+
+    Quantities: `pnl_usd`; each revalued name among `BOOK` by underlying, as in "delta_net of BTC"; each band by its
+    label, as in "BTC gamma" (which fades with the mandate, unlike "gamma of BTC"); and the caller's `extra` samples, such as the initial margin, with their values now.
+    """
+    held = contracts_of(chain, accounts)
+    _covered(chain, accounts, held, revaluation)
+    mine = held[:, revaluation.rows]
+    columns: dict[str, tuple[ndarray, ndarray]] = {
+        PNL: (revaluation.book(PNL, mine), np.zeros(len(accounts))),
+        **_by_underlying(chain, revaluation, mine),
+    }
+    for at, account in enumerate(accounts):
+        for label, (moved, now) in _banded(chain, account, revaluation, mine[at]).items():
+            samples, values = columns.setdefault(label, _nothing(revaluation, len(accounts)))
+            samples[:, :, at], values[at] = moved, now
+    for name, samples in (extra or {}).items():
+        columns[name] = (samples, np.asarray((extra_now or {}).get(name, np.full(len(accounts), np.nan))))
+    return Forecast(
+        account_ids=tuple(account.account_id for account in accounts),
+        quantities=tuple(columns),
+        horizons=revaluation.horizons,
+        samples=np.stack([samples for samples, _ in columns.values()], axis=-1),
+        weights=revaluation.weights,
+        now=np.stack([now for _, now in columns.values()], axis=-1),
+        as_of=revaluation.as_of,
+        bands={account.account_id: account.mandate.bands for account in accounts if account.mandate is not None},
+        provenance=provenance,
+    )
+
+
+def _nothing(revaluation: Revaluation, accounts: int) -> tuple[ndarray, ndarray]:
+    shape = (revaluation.weights.size, revaluation.horizons.size, accounts)
+    return np.full(shape, np.nan), np.full(accounts, np.nan)
+
+
+def _covered(chain: Chain, accounts: Sequence[Account], held: ndarray, revaluation: Revaluation) -> None:
+    left_out = np.setdiff1d(np.flatnonzero(np.any(held != 0.0, axis=0)), revaluation.rows)
+    if left_out.size:
+        who = accounts[int(np.flatnonzero(held[:, left_out[0]])[0])].account_id
+        name = chain.instruments[int(left_out[0])].name
+        raise InputError(f"{who} holds {name}, which was not revalued; add its row to revalue(rows=…).")
+
+
+def _by_underlying(chain: Chain, revaluation: Revaluation, mine: ndarray) -> dict[str, tuple[ndarray, ndarray]]:
+    columns = {}
+    belongs = chain.underlying[revaluation.rows]
+    for name in (name for name in BOOK if name in revaluation.values):
+        for underlying in chain.underlyings:
+            part = mine * (belongs == underlying)
+            columns[f"{name} of {underlying}"] = (revaluation.book(name, part), revaluation.book_now(name, part))
+    return columns
+
+
+def _banded(
+    chain: Chain, account: Account, revaluation: Revaluation, mine: ndarray
+) -> dict[str, tuple[Float[ndarray, "scenario horizon"], float]]:
+    """Value of each band in every scenario, each row in the tenor bucket of the time that it has left then.
+
+    A collateral delta is the net delta plus the coin equity, which moves with the coin profit.
+    """
+    if account.mandate is None or not account.mandate.bands:
+        return {}
+    offsets = band_offsets(chain, account)
+    labels, share_now = band_selection(chain, account.mandate)
+    shares = []
+    for left in revaluation.time_to_expiry:
+        later = np.full(len(chain), np.inf)
+        later[revaluation.rows] = left
+        shares.append(band_selection(chain, account.mandate, time_to_expiry=later)[1][:, revaluation.rows])
+    values = {}
+    for at, band in enumerate(account.mandate.bands):
+        cube, now = _line(revaluation, band)
+        held = np.stack([share[at] * mine for share in shares])
+        moved = offsets[at] + np.einsum("shr,hr->sh", cube, held)
+        values[labels[at]] = (moved, float(offsets[at] + (share_now[at, revaluation.rows] * now) @ mine))
+    return values
+
+
+def _line(revaluation: Revaluation, band: Band) -> tuple[ndarray, ndarray]:
+    name = band.greek if band.greek != "delta" else ("delta_usd" if band.view is View.USD else "delta_net")
+    cube, now = revaluation.cube(name), revaluation.now[name]
+    if band.greek == "delta" and band.view is View.COLLATERAL:
+        return cube + revaluation.cube("pnl_coin"), now
+    return cube, now
+
+
+def _position(word: str, known: tuple[str, ...], what: str) -> int:
+    if word not in known:
+        raise InputError(f'the forecast has no {what} "{word}"; {nearest(word, known)}')
+    return known.index(word)
