@@ -38,5 +38,5 @@ def command(
         columns[f"{side}_reason"] = [Reason(int(code)).name.lower() for code in reason]
         found += int(np.sum(reason == Reason.FOUND))
     columns["venue_mark_iv"] = listed.mark_iv
-    show(columns, title=f"Implied volatility at {listed.as_of:%Y-%m-%d %H:%M}Z", out=out)
+    show(columns, title=f"Implied volatility at {listed.as_of:%Y-%m-%d %H:%M}Z", out=out, hidden=("mark_reason",))
     say(f"{found} of {3 * len(listed)} prices imply a volatility; the others say why")

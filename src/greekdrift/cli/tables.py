@@ -14,16 +14,20 @@ from greekdrift.errors import InputError
 MOST_SHOWN = 40
 
 
-def show(columns: Mapping[str, Any], *, title: str, out: Path | None) -> None:
-    """The columns as a table on the screen (the first rows of a long one), and in a file where one is named."""
-    rows = list(zip(*(plain(column) for column in columns.values()), strict=True))
-    table(title, list(columns), rows[:MOST_SHOWN])
+def show(columns: Mapping[str, Any], *, title: str, out: Path | None, hidden: Sequence[str] = ()) -> None:
+    """The columns as a table on the screen (the first rows of a long one), and in a file where one is named.
+
+    `hidden` columns go to the file alone.
+    """
+    shown = {name: plain(column) for name, column in columns.items() if name not in hidden}
+    rows = list(zip(*shown.values(), strict=True))
+    table(title, list(shown), rows[:MOST_SHOWN])
     if len(rows) > MOST_SHOWN:
         say(f"{MOST_SHOWN} of {len(rows)} rows are shown")
     if out is not None:
         write(columns, out)
-    elif len(rows) > MOST_SHOWN:
-        lead("add --out FILE.csv to keep them all")
+    elif len(rows) > MOST_SHOWN or hidden:
+        lead("add --out FILE.csv to keep every row and column")
 
 
 def write(columns: Mapping[str, Any], out: Path) -> None:

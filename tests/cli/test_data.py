@@ -1,0 +1,66 @@
+"""Chain files in and out, and the surface of one."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from greekdrift.cli import main
+
+    path = tmp_path_factory.mktemp("simulated") / "chain.parquet"
+    with pytest.raises(SystemExit) as exit_:
+        main(["data", "simulate", "--days", "1", "--underlyings", "BTC", "--seed", "3", "--out", str(path)])
+    assert not exit_.value.code
+    return path
+
+
+def test_a_simulation_is_sound_and_the_same_for_a_seed(run: Callable, simulated: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again.parquet"
+    assert run("data", "simulate", "--days", 1, "--underlyings", "BTC", "--seed", 3, "--out", again).code == 0
+    pd.testing.assert_frame_equal(pd.read_parquet(simulated), pd.read_parquet(again))
+    done = run("data", "validate", simulated)
+    assert done.code == 0
+    assert "every chain is sound" in done.err
+
+
+def test_columns_of_others_are_renamed(run: Callable, chain_file: Path, tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs.csv"
+    pd.read_parquet(chain_file).rename(columns={"mark_iv": "iv"}).to_csv(theirs, index=False)
+    ours = tmp_path / "ours.parquet"
+    assert "mark_iv" in run("data", "import", theirs, "--out", ours).err
+    done = run("data", "import", theirs, "--map", "iv=mark_iv", "--out", ours)
+    assert done.code == 0, done.err
+    left, right = pd.read_parquet(ours), pd.read_parquet(chain_file)
+    pd.testing.assert_series_equal(left["mark_iv"], right["mark_iv"])
+    assert run("data", "import", theirs, "--map", "ivv=mark_iv", "--out", ours).code == 2
+
+
+def test_crossed_quotes_are_named_and_can_be_dropped(run: Callable, chain_file: Path, tmp_path: Path) -> None:
+    crossed = pd.read_parquet(chain_file)
+    crossed.loc[3, "bid_price_coin"] = crossed.loc[3, "ask_price_coin"] + 0.01
+    path = tmp_path / "crossed.parquet"
+    crossed.to_parquet(path)
+    done = run("data", "validate", path)
+    assert done.code == 2
+    assert crossed.loc[3, "instrument_name"] in done.err
+    assert "uncrossed" in done.err
+    assert run("data", "validate", path, "--drop", "uncrossed").code == 0
+
+
+def test_list_names_the_packaged_data(run: Callable) -> None:
+    done = run("data", "list")
+    assert done.code == 0
+    assert done.out.count("content as expected") == 5
+
+
+def test_surface_gives_a_slice_an_expiry(run: Callable, chain_file: Path, tmp_path: Path) -> None:
+    done = run("surface", "--chain", chain_file, "--out", tmp_path / "surface.csv")
+    assert done.code == 0
+    assert "2 slices; 0 violations" in done.err
+    slices = pd.read_csv(tmp_path / "surface.csv")
+    assert list(slices["quotes"] > 4) == [True, True]
+    assert slices["rmse"].max() < 0.01
