@@ -3,13 +3,13 @@
 Each is hedged to zero net delta with the perpetual or spot at the instant it is made, and then left alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 from zlib import crc32
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from numpy import ndarray
 
 from greekdrift.book import Account, Chain, Kind, Position
@@ -103,6 +103,19 @@ def reference_books(chain: Chain, *, seed: int) -> tuple[Account, ...]:
     return tuple(books)
 
 
+def book_names(underlyings: Sequence[str], *, seed: int) -> tuple[str, ...]:
+    """Every `account_id` that `reference_books` can make, in its order.
+
+    >>> book_names(["BTC"], seed=7)[:2]
+    ('BTC straddle', 'BTC strangle')
+    """
+    return tuple(
+        f"{name} {recipe.name}"
+        for name in sorted(underlyings)
+        for recipe in (*RECIPES, *market_makers(name, seed=seed))
+    )
+
+
 def market_makers(underlying: str, *, seed: int, count: int = MARKET_MAKERS) -> tuple[Recipe, ...]:
     """Recipes of random two-sided books, a little short of options, as a market maker holds them.
 
@@ -132,10 +145,11 @@ class _Menu:
 
     underlying: str
     rows: Int[ndarray, " option"]
-    delta: ndarray
-    life: ndarray
+    delta: Float[ndarray, " option"]
+    delta_net: Mapping[int, float]
+    life: Float[ndarray, " option"]
     hedge: int
-    expiries: ndarray = field(init=False)
+    expiries: Float[ndarray, " expiry"] = field(init=False)
 
     def __post_init__(self) -> None:
         usable = self.life >= SHORTEST_DAYS
@@ -148,13 +162,16 @@ class _Menu:
         rows = own[chain.is_option[own]]
         if rows.size == 0:
             raise ChainError(f"{underlying} at {stamp(chain.as_of)}: no option is listed, so no reference book exists.")
-        delta = line_quantities(chain, ("delta_usd",), rows)["delta_usd"] / chain.contract_size[rows]
+        hedge = _hedge_row(chain, own)
+        held = np.append(rows, hedge)
+        line = line_quantities(chain, ("delta_usd", "delta_net"), held)
         return cls(
             underlying=underlying,
             rows=rows,
-            delta=delta,
+            delta=line["delta_usd"][:-1] / chain.contract_size[rows],
+            delta_net=dict(zip(held.tolist(), line["delta_net"].tolist(), strict=True)),
             life=days(chain.time_to_expiry[rows]),
-            hedge=_hedge_row(chain, own),
+            hedge=hedge,
         )
 
     def pick(self, chain: Chain, leg: Leg) -> int | None:
@@ -190,8 +207,8 @@ def _book(chain: Chain, menu: _Menu, recipe: Recipe) -> Account | None:
         contracts[row] = contracts.get(row, 0.0) + SIZE * units
     rows = np.array(list(contracts))
     quantity = np.array(list(contracts.values()))
-    delta = line_quantities(chain, ("delta_net",), np.append(rows, menu.hedge))["delta_net"]
-    hedge = -float(delta[:-1] @ quantity) / float(delta[-1])
+    delta = np.array([menu.delta_net[row] for row in contracts])
+    hedge = -float(delta @ quantity) / menu.delta_net[menu.hedge]
     positions = [*zip(rows, quantity, strict=True), (menu.hedge, hedge)]
     return Account(
         account_id=f"{menu.underlying} {recipe.name}",

@@ -1,7 +1,8 @@
-"""The panel and the ways to make one."""
+"""The panel and the ways to make one: from given states, or from a source by fitting every snapshot."""
 
 from collections.abc import Sequence
-from typing import Literal
+from pathlib import Path
+from typing import Literal, cast
 
 import numpy as np
 from jaxtyping import Float
@@ -9,9 +10,39 @@ from numpy import ndarray
 
 from greekdrift.features.feature import Feature
 from greekdrift.features.history import Increments, Instants, Panel
+from greekdrift.features.states import Progress, fitted
 from greekdrift.features.table import FEATURES, with_features
+from greekdrift.market.source import Source
+from greekdrift.surface.state import FACTORS
 
-__all__ = ["Increments", "Panel", "assemble"]
+__all__ = ["Increments", "Panel", "assemble", "build"]
+
+Clock = Literal["elapsed", "sessions"]
+
+
+def build(
+    source: Source,
+    *,
+    cache: str | Path | None = None,
+    progress: Progress | None = None,
+    features: Sequence[Feature] = FEATURES,
+) -> Panel:
+    """The panel of a source: one fitted state per snapshot and underlying, and the features of these states.
+
+    `cache` is a folder for the fitted states; `progress` is told (done, all). Timing: a row is known when its
+    chain was.
+    """
+    states = fitted(source, cache=cache, progress=progress)
+    return assemble(
+        source.underlyings,
+        FACTORS,
+        as_of=states.as_of,
+        known_at=states.known_at,
+        state=states.values,
+        step_hours=source.step_hours,
+        clock=cast("Clock", source.clock),
+        features=features,
+    )
 
 
 def assemble(
@@ -22,7 +53,7 @@ def assemble(
     known_at: Instants,
     state: Float[ndarray, "row underlying factor"],
     step_hours: float,
-    clock: Literal["elapsed", "sessions"] = "elapsed",
+    clock: Clock = "elapsed",
     features: Sequence[Feature] = FEATURES,
 ) -> Panel:
     """A panel of given states, with its features.
