@@ -29,7 +29,7 @@ Sides = Bool[ndarray, "*quote"]
 TINY = 1e-60
 FAR = 1e10
 CERTAIN = 37.0
-"""Beyond 37 standard deviations Φ is 1 to the last bit."""
+"""The Mills ratio of an argument below −37 overflows; Φ is 1 to the last bit there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -73,17 +73,19 @@ def options(
     names = ("forward", "strike", "volatility", "time_to_expiry", "discount")
     values = (forward, strike, volatility, time_to_expiry, discount)
     columns = [_column(name, value) for name, value in zip(names, values, strict=True)]
+    sides = _sides(is_call)
     try:
-        F, K, sigma, tau, D, calls = np.broadcast_arrays(*columns, _sides(is_call))
+        F, K, sigma, tau, D, calls = np.broadcast_arrays(*columns, sides)
     except ValueError:
         shapes = ", ".join(f"{name} {column.shape}" for name, column in zip(names, columns, strict=True))
         raise InputError(
-            f"shapes do not broadcast: {shapes}, is_call {np.shape(is_call)}; pass one element per option."
+            f"shapes do not broadcast: {shapes}, is_call {sides.shape}; pass one element per option."
         ) from None
     s = sigma * np.sqrt(tau)
+    s = np.where(s > TINY, s, 0.0)
     k = log_ratio(F, K)
     distance = np.where(k == 0.0, 0.0, np.copysign(FAR, k))
-    distance = np.clip(np.divide(k, s, out=distance, where=s > TINY), -FAR, FAR)
+    distance = np.clip(np.divide(k, s, out=distance, where=s > 0.0), -FAR, FAR)
     d1 = np.minimum(distance + 0.5 * s, FAR)
     d2 = np.maximum(distance - 0.5 * s, -FAR)
     with np.errstate(under="ignore"):
@@ -185,14 +187,22 @@ def rho(at: Options) -> Quotes:
 def time_value(distance: Quotes, half: Quotes) -> Quotes:
     """Time value of an option as a share of min(F, K), from h = |ln(F/K)|/s and t = s/2.
 
-    φ(h − t) (m(h − t) − m(h + t)), between 0 and 1.
+    φ(h − t) (m(h − t) − m(h + t)) = 1 − φ(h − t) (m(t − h) + m(t + h)), between 0 and 1.
+
+    The second form is the complement to min(F, K), exact where the deviation is wide.
 
     >>> time_value(np.array([0.0, 3.0]), np.array([0.1, 0.1])).round(6)
     array([0.079656, 0.000103])
     """
-    nearer = np.maximum(distance - half, -CERTAIN)
+    nearer = distance - half
+    is_wide = nearer < -1.0
     with np.errstate(under="ignore"):
-        return normal_density(nearer) * mills_difference(distance, half)
+        density = normal_density(nearer)
+        share = density * mills_difference(distance, half)
+        if not np.any(is_wide):
+            return share
+        rest = density * (mills_ratio(np.abs(nearer)) + mills_ratio(distance + half))
+        return np.where(is_wide, 1.0 - rest, share)
 
 
 def mills_difference(centre: Quotes, half: Quotes) -> Quotes:

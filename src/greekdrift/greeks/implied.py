@@ -189,7 +189,7 @@ def _low(x: Vector, s: Vector) -> tuple[Vector, Vector, Vector]:
     """Value ln β(s), its derivative, and half its second over its first; β′ = φ(h − t), β″ = β′ (h² − t²)/s."""
     h, t = x / s, 0.5 * s
     g = mills_difference(h, t)
-    value = np.log(g) - 0.5 * (h - t) ** 2 - 0.5 * log(2.0 * pi)
+    value = np.log(g) - 0.5 * np.maximum(h - t, -CERTAIN) ** 2 - 0.5 * log(2.0 * pi)
     return value, 1.0 / g, 0.5 * ((h - t) * (h + t) / s - 1.0 / g)
 
 

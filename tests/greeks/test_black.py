@@ -1,0 +1,156 @@
+"""Prices and first Greeks: 60-digit truth, limits, wings, and what the door refuses."""
+
+import mpmath as mp
+import numpy as np
+import pytest
+
+from greekdrift.errors import InputError
+from greekdrift.greeks import QUANTITIES, compute
+from greekdrift.greeks.black import delta, gamma, mills_difference, options, price, theta, vega
+
+N_OPTIONS = 160
+
+
+def random_options(n: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(20250601)
+    forward = 10.0 ** rng.uniform(-2.0, 5.0, n)
+    volatility, time = 10.0 ** rng.uniform(-2.0, 0.6, n), 10.0 ** rng.uniform(-4.0, 0.7, n)
+    distance = np.where(np.arange(n) % 10 == 0, rng.uniform(-30.0, 30.0, n), rng.uniform(-4.0, 4.0, n))
+    strike = forward * np.exp(np.clip(distance * volatility * np.sqrt(time), -25.0, 25.0))
+    rate = np.where(rng.random(n) < 0.5, 0.0, 0.05)
+    return {
+        "forward": forward, "strike": strike, "volatility": volatility, "time_to_expiry": time,
+        # far in the money, 60 digits of a price say nothing of its time value
+        "is_call": np.where(np.abs(distance) > 4.0, strike > forward, rng.random(n) < 0.5),
+        "discount": np.exp(-rate * time),
+    }  # fmt: skip
+
+
+def largest_terms(o: dict[str, np.ndarray], value: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Size of the largest term of each quantity: what its rounding error is relative to near a change of sign."""
+    F, sigma, tau = o["forward"], o["volatility"], o["time_to_expiry"]
+    s, r = sigma * np.sqrt(tau), np.abs(np.log(o["discount"])) / tau
+    h = np.abs(np.log(F / o["strike"])) / s
+    product = h * h + s * s / 4.0
+    v, g = value["vega"], value["gamma"]
+    scale = {
+        "theta": v * sigma / (2.0 * tau) + r * value["price"],
+        "vanna": v / F * (h / s + 0.5),
+        "volga": v / sigma * product,
+        "charm": v / F / np.sqrt(tau) * (h + s / 2.0) / (2.0 * tau) + r * np.abs(value["delta"]),
+        "veta": v * ((1.0 + product) / (2.0 * tau) + r),
+        "speed": g / F * (1.5 + h / s),
+        "zomma": g / sigma * (1.0 + product),
+        "color": g * ((1.0 + product) / (2.0 * tau) + r),
+    }
+    return {name: np.maximum(np.abs(value[name]), scale.get(name, 0.0)) for name in value}
+
+
+def test_every_quantity_equals_derivatives_of_a_60_digit_price(truth):
+    o = random_options(N_OPTIONS)
+    value = compute(tuple(QUANTITIES), **o)
+    scale = largest_terms(o, value)
+    worst = dict.fromkeys(QUANTITIES, 0.0)
+    for i in range(N_OPTIONS):
+        F, K, sigma, tau = (float(o[name][i]) for name in ("forward", "strike", "volatility", "time_to_expiry"))
+        rate = -mp.log(mp.mpf(float(o["discount"][i]))) / mp.mpf(tau)
+        for name in QUANTITIES:
+            right = truth(name, F, K, sigma, tau, rate, bool(o["is_call"][i]))
+            if abs(right) > 1e-250:
+                worst[name] = max(worst[name], abs(float(value[name][i] - right)) / float(scale[name][i]))
+    limits = dict.fromkeys(QUANTITIES, 1e-10) | {"price": 1e-11, "delta": 1e-12}
+    assert {name: error for name, error in worst.items() if error > limits[name]} == {}
+
+
+def test_price_is_accurate_for_tiny_deviations_and_far_wings(truth):
+    for s in (1e-12, 1e-9, 1e-6, 1e-4, 0.0199, 0.0201, 0.3, 3.0):
+        for distance in (0.0, 0.3, 2.0, 8.0, 20.0, 35.0):
+            K = 100.0 * np.exp(distance * s)
+            right = truth("price", 100.0, float(K), s, 1.0, mp.mpf(0), True)
+            got = float(price(options(forward=100.0, strike=K, volatility=s, time_to_expiry=1.0, is_call=True)))
+            assert got == pytest.approx(float(right), rel=2e-12), (s, distance)
+
+
+def test_wide_deviation_tends_to_the_upper_bound():
+    at = options(forward=100.0, strike=[50.0, 150.0, 150.0], volatility=200.0, time_to_expiry=1.0,
+                 is_call=[True, True, False])  # fmt: skip
+    assert price(at).tolist() == [100.0, 100.0, 150.0]
+
+
+@pytest.mark.parametrize(("volatility", "time"), [(0.0, 1.0), (0.5, 0.0), (0.0, 0.0), (1e-70, 1.0), (0.5, 1e-130)])
+def test_without_time_or_volatility_the_price_is_intrinsic_and_delta_a_step(volatility, time):
+    strike = np.array([90.0, 100.0, 110.0])
+    for is_call, worth, step in (
+        (True, [10.0, 0.0, 0.0], [1.0, 0.5, 0.0]),
+        (False, [0.0, 0.0, 10.0], [0.0, -0.5, -1.0]),
+    ):
+        at = {"forward": 100.0, "strike": strike, "volatility": volatility, "time_to_expiry": time, "is_call": is_call}
+        value = compute(tuple(QUANTITIES), **at)
+        assert value["price"].tolist() == worth
+        assert value["delta"].tolist() == step
+        for name in ("gamma", "theta", "volga", "charm", "speed", "zomma", "color"):
+            assert np.all(np.abs(value[name]) < 1e-60), name
+        assert np.all(value["vega"][[0, 2]] == 0.0)
+        assert value["vega"][1] == pytest.approx(100.0 * np.sqrt(time / (2.0 * np.pi)))
+
+
+def test_limits_are_approached():
+    at = {"strike": [99.0, 100.0, 101.0], "time_to_expiry": 0.25, "is_call": True}
+    near = compute(tuple(QUANTITIES), forward=100.0, volatility=1e-9, **at)
+    limit = compute(tuple(QUANTITIES), forward=100.0, volatility=0.0, **at)
+    for name in ("price", "delta", "vega", "rho", "vanna"):
+        assert near[name] == pytest.approx(limit[name], rel=1e-6, abs=1e-6), name
+
+
+def test_no_input_that_passes_the_door_gives_nan_or_a_warning():
+    edge = [0.0, 5e-324, 1e-320, 1e-61, 1e-30, 1e-8, 1.0, 37.0, 1e5, 1e30]
+    F, K, sigma, tau, is_call = np.meshgrid(edge, edge, edge, edge, [True, False])
+    with np.errstate(all="raise", under="ignore"):
+        value = compute(tuple(QUANTITIES), forward=F, strike=K, volatility=sigma, time_to_expiry=tau, is_call=is_call)
+    for name, column in value.items():
+        assert np.all(np.isfinite(column)), name
+    assert np.all(value["price"] >= 0.0)
+    assert np.all(value["price"] <= np.where(is_call, F, K) * (1.0 + 1e-15))
+    assert np.all(np.abs(value["delta"]) <= 1.0)
+
+
+def test_zero_forward_and_zero_strike():
+    at = options(forward=[0.0, 100.0], strike=[100.0, 0.0], volatility=0.5, time_to_expiry=1.0, is_call=[False, True])
+    assert price(at).tolist() == [100.0, 100.0]
+    assert delta(at).tolist() == [-1.0, 1.0]
+    assert gamma(at).tolist() == [0.0, 0.0]
+
+
+def test_a_long_option_decays_and_half_vega_sigma_is_its_decay():
+    at = options(forward=100.0, strike=[80.0, 100.0, 130.0], volatility=0.7, time_to_expiry=0.1, is_call=True)
+    assert np.all(theta(at) < 0.0)
+    assert theta(at) == pytest.approx(-0.5 * vega(at) * 0.7 / 0.1, rel=1e-13)
+
+
+def test_mills_difference_is_continuous_where_the_series_takes_over():
+    centre = np.linspace(0.0, 30.0, 61)
+    series = mills_difference(centre, np.full(61, np.nextafter(0.01, 0.0)))
+    direct = mills_difference(centre, np.full(61, 0.01))
+    assert series == pytest.approx(direct, rel=2e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "place"),
+    [
+        ("forward", [100.0, np.nan, -1.0], r"forward\[1\] = nan is not a number of at least 0 \(1 more\)"),
+        ("strike", [100.0, 90.0, -1.0], r"strike\[2\] = -1.0 is not"),
+        ("volatility", -0.2, r"volatility = -0.2 is not"),
+        ("time_to_expiry", [[0.1, 0.2, np.inf]], r"time_to_expiry\[0, 2\] = inf"),
+        ("discount", 0.0, r"discount = 0.0 is not a positive number"),
+        ("strike", "high", "strike 'high' is not an array of numbers"),
+        ("is_call", [1, 0, 1], "is_call has type int64; pass booleans"),
+        ("strike", [1.0, 2.0], "shapes do not broadcast"),
+    ],
+)
+def test_bad_input_is_named(name, value, place):
+    good = {
+        "forward": [100.0, 101.0, 102.0], "strike": 100.0, "volatility": 0.5, "time_to_expiry": 0.1, "is_call": True,
+        "discount": 1.0,
+    }  # fmt: skip
+    with pytest.raises(InputError, match=place):
+        options(**(good | {name: value}))
