@@ -8,6 +8,7 @@ from greekdrift.book.instrument import Instrument, Kind, Settlement
 from greekdrift.book.mandate import Band, Mandate, View
 from greekdrift.book.rules import NetPortfolio, NetPortfolioParameters, RuleSet
 from greekdrift.book.scenarios import Scenarios
+from greekdrift.book.trade import after_orders, order_cost_usd
 from greekdrift.book.venue import Product, Venue
 
 __all__ = [
@@ -31,6 +32,8 @@ __all__ = [
     "Settlement",
     "Venue",
     "View",
+    "after_orders",
     "canonical",
     "digest",
+    "order_cost_usd",
 ]
