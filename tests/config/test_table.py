@@ -44,9 +44,9 @@ def test_wrong_options_are_listed_together(table: dict[str, str]) -> None:
     document = Document(name="x.yaml", values={})
     found = problems(component, table, document=document, place=("data",), given=("seed",))
     assert found == [
-        'x.yaml: data.star: night has no such option; did you mean "stars"?',
+        'x.yaml: data.star: is no option here; did you mean "stars"?',
         "x.yaml: data.stars: should be a valid integer, got '2'",
-        "x.yaml: data.root: is missing; night needs it",
+        "x.yaml: data.root: is missing",
     ]
     with pytest.raises(ConfigError, match="is missing"):
         build(component, table)

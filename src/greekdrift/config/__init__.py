@@ -1,7 +1,7 @@
 """Configuration: experiment files, book files, venue facts and rule sets, parsed into records at the door."""
 
 from greekdrift.config.books import load_accounts
-from greekdrift.config.experiment import Evaluation, Experiment, load_experiment
+from greekdrift.config.experiment import Experiment, evaluation_of, load_experiment
 from greekdrift.config.facts import load_rules, load_venue
 from greekdrift.config.table import FORECASTERS, SOURCES, Component, build, resolve
 
@@ -9,9 +9,9 @@ __all__ = [
     "FORECASTERS",
     "SOURCES",
     "Component",
-    "Evaluation",
     "Experiment",
     "build",
+    "evaluation_of",
     "load_accounts",
     "load_experiment",
     "load_rules",

@@ -9,12 +9,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import AwareDatetime, Field, field_validator
+from pydantic import Field, field_validator
 
 from greekdrift.book import digest
 from greekdrift.config.document import Document, override, read
 from greekdrift.config.problem import Section, listing, parse
-from greekdrift.config.table import FORECASTERS, SOURCES, Component, problems
+from greekdrift.config.table import EVALUATION, FORECASTERS, SOURCES, Component, Options, made, problems, unfit
 from greekdrift.errors import ConfigError
 
 GIVEN = ("venue", "seed", "recorder", "progress")
@@ -23,23 +23,11 @@ GIVEN = ("venue", "seed", "recorder", "progress")
 Horizons = Annotated[tuple[float, ...], Field(min_length=1)]
 
 
-class Evaluation(Section):
-    """The walk-forward protocol: when testing starts, how often models are refitted, what is left out.
-
-    Times in UTC, `embargo_hours` after each training window on top of the purge of overlapping targets.
-    """
-
-    start: AwareDatetime
-    end: AwareDatetime | None = None
-    refit_days: Annotated[float, Field(gt=0.0)] = 30.0
-    embargo_hours: Annotated[float, Field(ge=0.0)] = 24.0
-    every: Annotated[int, Field(ge=1)] = 1
-    scenarios: Annotated[int, Field(ge=16)] = 200
-    books_seed: int = 7
-
-
 class Experiment(Section):
-    """Everything that a run needs; its digest names the run's folder."""
+    """Everything that a run needs; its digest names the run's folder.
+
+    `evaluation` holds values of `evaluate.Settings`; its `horizons` and `seed` are the experiment's unless given.
+    """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
     seed: int
@@ -51,7 +39,7 @@ class Experiment(Section):
     book: Path | None = None
     horizons: Horizons
     scenarios: Annotated[int, Field(ge=16, le=100_000)] = 500
-    evaluation: Evaluation
+    evaluation: Options
     tracking_uri: str | None = None
 
     @field_validator("horizons")
@@ -100,7 +88,13 @@ def component_problems(experiment: Experiment, document: Document) -> list[str]:
     found += problems(experiment.forecaster, FORECASTERS, document=document, place=("forecaster",), given=GIVEN)
     for at, baseline in enumerate(experiment.baselines):
         found += problems(baseline, FORECASTERS, document=document, place=("baselines", at), given=GIVEN)
-    return found
+    optional = ("horizons", "seed")
+    return found + unfit(experiment.evaluation, EVALUATION, document=document, place=("evaluation",), optional=optional)
+
+
+def evaluation_of(experiment: Experiment) -> Any:
+    """The `evaluate.Settings` of an experiment."""
+    return made(experiment.evaluation, EVALUATION, horizons=experiment.horizons, seed=experiment.seed)
 
 
 def _anchored(document: Document, folder: Path) -> Document:

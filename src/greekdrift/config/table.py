@@ -4,7 +4,7 @@ Nothing outside this table can be named by a configuration or an artefact.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from inspect import Parameter, signature
 from typing import Annotated, Any, get_type_hints
@@ -32,23 +32,31 @@ SOURCES: Mapping[str, str] = {
 FORECASTERS: Mapping[str, str] = {
     "clock": "forecast.clock:Clock",
     "historical": "forecast.historical:Historical",
-    "fhs": "forecast.historical:FilteredHistorical",
+    "fhs": "forecast.econometric:FilteredHistorical",
     "drift_net": "forecast.deep.training:DriftNet",
 }
 """What makes joint scenarios of the market state."""
 
 
-class Component(BaseModel):
-    """A name of the table and the values of its constructor; `use: historical` is the shortest."""
+EVALUATION = "evaluate.settings:Settings"
+"""What the `evaluation` of an experiment stands for."""
+
+
+class Options(BaseModel):
+    """Values of a constructor that is named elsewhere."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
-
-    use: Annotated[str, Field(min_length=1)]
 
     @property
     def options(self) -> dict[str, Any]:
         """Constructor values."""
         return dict(self.model_extra or {})
+
+
+class Component(Options):
+    """A name of the table and the values of its constructor; `use: historical` is the shortest."""
+
+    use: Annotated[str, Field(min_length=1)]
 
 
 def resolve(table: Mapping[str, str], name: str) -> Any:
@@ -61,44 +69,70 @@ def resolve(table: Mapping[str, str], name: str) -> Any:
     """
     if name not in table:
         raise ConfigError(f'"{name}" is not known; {nearest(name, table)}')
-    module, _, attribute = table[name].partition(":")
-    return getattr(import_module(f"greekdrift.{module}"), attribute)
+    return _imported(table[name])
 
 
 def problems(
-    component: Component, table: Mapping[str, str], *, document: Document, place: Place, given: tuple[str, ...] = ()
+    component: Component, table: Mapping[str, str], *, document: Document, place: Place, given: Sequence[str] = ()
 ) -> list[str]:
-    """What is wrong with a component: unknown name, unknown, missing or mistyped options, each with its place."""
+    """What is wrong with a component: unknown name, unknown, missing or mistyped options, each with its place.
+
+    `given` parameters are filled in by the program and are no options.
+    """
     if component.use not in table:
         return [f'{document.where((*place, "use"))}: "{component.use}" is not known; {nearest(component.use, table)}']
-    parameters = _parameters(resolve(table, component.use))
+    return unfit(component, table[component.use], document=document, place=place, given=given)
+
+
+def unfit(
+    values: Options,
+    target: str,
+    *,
+    document: Document,
+    place: Place,
+    given: Sequence[str] = (),
+    optional: Sequence[str] = (),
+) -> list[str]:
+    """What is wrong with the values of a constructor; `optional` ones may be left out though it needs them."""
+    parameters = _parameters(_imported(target))
     open_names = [name for name in parameters if name not in given]
     found = []
-    for name, value in component.options.items():
+    for name, value in values.options.items():
         where = document.where((*place, name))
         if name not in open_names:
-            hint = nearest(name, open_names) if open_names else "it takes no options"
-            found.append(f"{where}: {component.use} has no such option; {hint}")
+            found.append(f"{where}: is no option here; {nearest(name, open_names) if open_names else 'there are none'}")
         else:
             _, problem = _typed(parameters[name][0], value)
             if problem:
                 found.append(f"{where}: {problem}, got {value!r}")
-    missing = [name for name in open_names if parameters[name][1] and name not in component.options]
-    return found + [f"{document.where((*place, name))}: is missing; {component.use} needs it" for name in missing]
+    missing = [
+        name for name in open_names if parameters[name][1] and name not in values.options and name not in optional
+    ]
+    return found + [f"{document.where((*place, name))}: is missing" for name in missing]
 
 
 def build(component: Component, table: Mapping[str, str], **given: Any) -> Any:
-    """The object that a component describes; `given` are values that the caller knows (a seed, a progress hook).
+    """The object that a component describes; `given` are values that the caller knows (a seed, a venue).
 
     A given value that the constructor does not take is left out.
     """
     lines = problems(component, table, document=Document(name=component.use, values={}), place=(), given=tuple(given))
     if lines:
         raise ConfigError("\n".join(lines))
-    kind = resolve(table, component.use)
+    return made(component, table[component.use], **given)
+
+
+def made(values: Options, target: str, **given: Any) -> Any:
+    """The object of a constructor with values as its parameters' types; options go before `given`."""
+    kind = _imported(target)
     parameters = _parameters(kind)
-    options = {name: _typed(parameters[name][0], value)[0] for name, value in component.options.items()}
+    options = {name: _typed(parameters[name][0], value)[0] for name, value in values.options.items()}
     return kind(**{**{name: value for name, value in given.items() if name in parameters}, **options})
+
+
+def _imported(target: str) -> Any:
+    module, _, attribute = target.partition(":")
+    return getattr(import_module(f"greekdrift.{module}"), attribute)
 
 
 def _parameters(kind: Any) -> dict[str, tuple[Any, bool]]:
