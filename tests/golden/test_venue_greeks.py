@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from greekdrift.greeks import compute
+from greekdrift.greeks.implied import Reason, solve
 from greekdrift.units import SECONDS_PER_YEAR, to_venue
 
 PRINTED = {
@@ -74,3 +75,35 @@ def test_deltas_of_the_tickers_are_not_premium_adjusted(golden):
             net = value["delta"] - value["price"] / float(row["underlying_price"])
             assert abs(net - float(row["delta"])) > 100.0 * abs(value["delta"] - float(row["delta"]))
             assert np.sign(net) == np.sign(value["delta"])
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("coin", ["btc", "eth"])
+def test_recorded_chains_are_repriced_and_inverted(shared, coin):
+    """Every listed option of the day of the shock, 2026-02-05: mark from mark_iv, delta, and volatility from price.
+
+    The venue rounds its printed mark, and its delta was recorded up to some minutes after the price.
+    """
+    import pandas as pd
+
+    path = shared / "data" / "deribit_option_chain_6h" / f"{coin}_chain.parquet"
+    day = (pd.Timestamp("2026-02-05", tz="UTC"), pd.Timestamp("2026-02-06", tz="UTC"))
+    rows = pd.read_parquet(path, filters=[("snapshot_ts_utc", ">=", day[0]), ("snapshot_ts_utc", "<", day[1])])
+    assert len(rows) > 1000
+    forward, volatility = rows["forward_price_usd"].to_numpy(), rows["mark_iv"].to_numpy()
+    at = {
+        "forward": forward,
+        "strike": rows["strike_usd"].to_numpy(),
+        "time_to_expiry": rows["time_to_expiry_years_act365"].to_numpy(),
+        "is_call": (rows["option_type"] == "call").to_numpy(dtype=bool),
+    }
+    value = compute(("price", "delta"), **at, volatility=volatility)
+    error = np.abs(value["price"] / forward - rows["mark_price_coin"].to_numpy())
+    assert np.median(error) < 5e-5  # 5e-6 over all days; prices moved while they were recorded
+    assert np.max(error) < 6e-3
+    assert np.median(np.abs(value["delta"] - rows["delta_bs"].to_numpy())) < 1e-3
+    found, reason = solve(value["price"], **at)
+    outside = (at["strike"] >= forward) == at["is_call"]
+    assert np.all(reason[outside] == Reason.FOUND)
+    assert np.max(np.abs(found / volatility - 1.0)[outside]) < 1e-12
+    assert np.nanmax(np.abs(found / volatility - 1.0)) < 1e-6

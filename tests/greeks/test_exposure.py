@@ -189,6 +189,11 @@ def test_matrix_and_offsets_give_the_same_values(every_kind):
     assert band_values(every_kind, account, rows=rows, line=some) == pytest.approx(values, rel=1e-12)
 
 
+def test_without_a_collateral_band_the_offsets_are_zero(every_kind):
+    account = account_of({"BTC-PERPETUAL": 5}, collateral={"BTC": 2.0}, bands=(band("vega"), band("delta")))
+    assert band_offsets(every_kind, account).tolist() == [0.0, 0.0]
+
+
 def test_a_trade_at_the_mark_moves_the_collateral_delta_by_the_matrix(every_kind):
     """Buying at the mark turns coins into option value: coin equity stays, the matrix is the whole change."""
     before = account_of(HELD, collateral={"BTC": 2.0}, bands=BANDS)

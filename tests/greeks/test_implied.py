@@ -5,7 +5,7 @@ import pytest
 
 from greekdrift.errors import CalculationError, InputError
 from greekdrift.greeks import compute, implied_volatility
-from greekdrift.greeks.implied import Reason, deviation_of, solve
+from greekdrift.greeks.implied import Reason, _bracketed, _low, deviation_of, solve
 
 
 def round_trip(distance, deviation, *, inside=False, tau=1.0, discount=1.0):
@@ -110,3 +110,9 @@ def test_deviation_of_is_monotone_in_the_time_value():
     deviation = deviation_of(share, least=np.ones(800), distance=np.full(800, 0.2))
     assert np.all(np.diff(deviation) > 0.0)
     assert deviation_of(np.array([]), least=np.array([]), distance=np.array([])).shape == (0,)
+
+
+def test_a_search_without_a_root_is_an_error_and_no_number():
+    one = np.array([1.0])
+    with pytest.raises(CalculationError, match="did not settle"):
+        _bracketed(_low, 0.1 * one, np.array([np.nan]), one)

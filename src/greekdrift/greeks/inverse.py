@@ -22,7 +22,7 @@ Values = Float[ndarray, "*value"]
 def price_coin(at: Options) -> Quotes:
     """Value of an inverse option in coins of the underlying per coin: V = Black(F)/F.
 
-    Parity in coins: C − P = D (1 − K/F). Source: greeks-and-speed conventions of coin-settled venues; Deribit.
+    Parity in coins: C − P = D (1 − K/F). Source: contract terms of Deribit's inverse options.
 
     >>> from greekdrift.greeks.black import options
     >>> round(float(price_coin(options(forward=100.0, strike=100.0, volatility=0.5, time_to_expiry=0.25,
