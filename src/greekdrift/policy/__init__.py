@@ -1,0 +1,1 @@
+"""Policy: bands, hedges as one convex programme, and margin ahead of the event."""

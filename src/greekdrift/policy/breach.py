@@ -1,0 +1,129 @@
+"""The priced distance of every banded quantity from its target, now and in each scenario, as hinges of the programme.
+
+A banded quantity is linear in the contracts held, with coefficients that depend on the scenario: v = a + B (w + x).
+So the loss of any trade is exact: each row was repriced once per scenario, no Greek is extended by a Taylor series.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy import ndarray
+
+from greekdrift.book import Account, Band, Chain, Mandate, View
+from greekdrift.greeks.exposure import band_offsets, band_selection, line_quantities
+from greekdrift.policy.band import Target
+from greekdrift.policy.candidates import Universe
+from greekdrift.policy.solver import Hinges
+from greekdrift.surface.revalue import Revaluation
+
+Matrix = Float[ndarray, "band row"]
+
+
+def quantities(mandate: Mandate) -> tuple[str, ...]:
+    """Names of line quantities that the bands of a mandate are made of, in scenarios."""
+    names = {_quantity(band) for band in mandate.bands}
+    if any(_is_collateral(band) for band in mandate.bands):
+        names.add("pnl_coin")
+    return tuple(sorted(names))
+
+
+def now_matrix(chain: Chain, mandate: Mandate, rows: Int[ndarray, " row"]) -> Matrix:
+    """Change of each band value per contract traded at the mark.
+
+    An inverse option is paid for in the coin, so that a trade leaves the coin equity as it was: in the collateral
+    view, too, it counts with its net delta alone.
+    """
+    _, share = band_selection(chain, mandate)
+    line = line_quantities(chain, sorted({_quantity(band) for band in mandate.bands}), rows)
+    return share[:, rows] * _columns(mandate, line, rows.size)
+
+
+def now_values(chain: Chain, account: Account, universe: Universe, matrix: Matrix) -> Float[ndarray, " band"]:
+    """Value of each band at the account before the trade."""
+    start: ndarray = band_offsets(chain, account) + matrix @ universe.held
+    return start
+
+
+def now_hinges(targets: Sequence[Target], values: Float[ndarray, " band"], matrix: Matrix, *, hours: float) -> Hinges:
+    """Distance of today's Greeks from their targets, each priced for some hours."""
+    return Hinges(
+        slope=matrix,
+        start=values,
+        floor=np.array([target.lower for target in targets]),
+        ceiling=np.array([target.upper for target in targets]),
+        price=hours * np.array([target.price for target in targets]),
+    )
+
+
+def scenario_hinges(
+    chain: Chain,
+    account: Account,
+    mandate: Mandate,
+    targets: Sequence[Target],
+    universe: Universe,
+    revaluation: Revaluation,
+    *,
+    hours: float,
+    scenarios: Int[ndarray, " scenario"],
+    weights: Float[ndarray, " scenario"],
+) -> Hinges:
+    """Mean distance over some scenarios and all horizons, priced for some hours; `weights` sum to 1.
+
+    Tenor buckets and the fading of gamma follow each row's own clock: at a horizon a row belongs to the bucket of
+    the time that it has left then.
+    """
+    at = np.searchsorted(revaluation.rows, universe.rows)
+    offset = band_offsets(chain, account)
+    floor, ceiling = (np.array([getattr(target, side) for target in targets]) for side in ("lower", "upper"))
+    price = hours / revaluation.horizons.size * np.array([target.price for target in targets])
+    parts = []
+    for horizon in range(revaluation.horizons.size):
+        slope = _scenario_matrix(chain, mandate, universe.rows, revaluation, at, horizon, scenarios)
+        count, bands, rows = slope.shape
+        start = offset + slope @ universe.held
+        parts.append(
+            Hinges(
+                slope=slope.reshape(count * bands, rows),
+                start=start.reshape(-1),
+                floor=np.tile(floor, count),
+                ceiling=np.tile(ceiling, count),
+                price=np.outer(weights, price).reshape(-1),
+            )
+        )
+    return Hinges.together(parts)
+
+
+def _scenario_matrix(
+    chain: Chain,
+    mandate: Mandate,
+    rows: Int[ndarray, " row"],
+    revaluation: Revaluation,
+    at: Int[ndarray, " row"],
+    horizon: int,
+    scenarios: Int[ndarray, " scenario"],
+) -> Float[ndarray, "scenario band row"]:
+    left = np.full(len(chain), np.inf)
+    left[rows] = revaluation.time_to_expiry[horizon, at]
+    _, share = band_selection(chain, mandate, time_to_expiry=left)
+    cubes = {name: revaluation.cube(name)[scenarios, horizon][:, at] for name in quantities(mandate)}
+    columns = []
+    for band in mandate.bands:
+        column = cubes[_quantity(band)]
+        columns.append(column + cubes["pnl_coin"] if _is_collateral(band) else column)
+    shaped = np.stack(columns, axis=1) if columns else np.zeros((scenarios.size, 0, rows.size))
+    return shaped * share[:, rows]
+
+
+def _columns(mandate: Mandate, line: dict[str, ndarray], size: int) -> Matrix:
+    return np.array([line[_quantity(band)] for band in mandate.bands]).reshape(len(mandate.bands), size)
+
+
+def _is_collateral(band: Band) -> bool:
+    return band.greek == "delta" and band.view is View.COLLATERAL
+
+
+def _quantity(band: Band) -> str:
+    if band.greek != "delta":
+        return band.greek
+    return "delta_usd" if band.view is View.USD else "delta_net"

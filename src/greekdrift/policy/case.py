@@ -1,0 +1,187 @@
+"""What does not depend on the forecast in one account's decision: what it may trade, aims at and must keep."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from jaxtyping import Bool, Float
+from numpy import ndarray
+
+from greekdrift.book import Account, Chain, Kind, Mandate, Order, Venue, after_orders
+from greekdrift.book.rules import RuleSet
+from greekdrift.errors import BookError
+from greekdrift.greeks.exposure import line_quantities
+from greekdrift.margin import grid
+from greekdrift.margin.result import MarginResult
+from greekdrift.policy.band import Target, targets
+from greekdrift.policy.breach import now_matrix, now_values
+from greekdrift.policy.candidates import Universe, notional_usd, universe
+from greekdrift.policy.impact import SquareRoot, delta_cost_share
+from greekdrift.policy.limits import cash_limits, cost_limit, no_further_outside
+from greekdrift.policy.lots import Lots
+from greekdrift.policy.solver import Hinges, Limits, Programme
+
+Trade = Float[ndarray, " row"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Case:
+    """One account at one instant. `values` and `matrix` give the band values now and per contract traded."""
+
+    chain: Chain
+    account: Account
+    mandate: Mandate
+    rules: RuleSet
+    venue: Venue
+    now: datetime
+    universe: Universe
+    targets: tuple[Target, ...]
+    values: Float[ndarray, " band"]
+    matrix: Float[ndarray, "band row"]
+    limits: Limits
+    lots: Lots
+    margin: MarginResult
+
+    @property
+    def nothing(self) -> Trade:
+        """The trade of no contract."""
+        return np.zeros(self.universe.rows.size)
+
+    @property
+    def required_excess_usd(self) -> float:
+        """Excess that must be left after a trade: the buffer, or what there is where that is less already."""
+        return min(self.mandate.liquidity_buffer_usd, self.margin.excess_usd)
+
+    def orders(self, trade: Trade, reasons: Sequence[str] | None = None) -> tuple[Order, ...]:
+        """The orders of a trade: options first, larger premium first, then linear contracts, each at its sure price."""
+        rows, costs = self.universe.rows, self.universe.costs
+        traded = np.flatnonzero(trade).tolist()
+        size = np.abs(trade) * self.lots.notional_usd
+        sequence = sorted(traded, key=lambda at: (bool(self.lots.is_linear[at]), -size[at], at))
+        return tuple(
+            Order(
+                instrument=self.chain.instruments[rows[at]],
+                quantity=float(trade[at]),
+                limit_price=float(costs.buy_limit[at] if trade[at] > 0.0 else costs.sell_limit[at]),
+                leg=leg,
+                reason=reasons[at] if reasons is not None else "",
+            )
+            for leg, at in enumerate(sequence)
+        )
+
+    def after(self, trade: Trade) -> Account:
+        """The account after a trade is filled at its limits."""
+        return after_orders(self.account, self.orders(trade), self.chain, self.venue)
+
+    def margin_after(self, trade: Trade) -> MarginResult:
+        """The exact margin after a trade."""
+        return grid.requirement(self.chain, self.after(trade), self.rules) if np.any(trade) else self.margin
+
+    def programme(self, hinges: Hinges, limits: Sequence[Limits] = ()) -> Programme:
+        """The convex programme of this case with some hinges and further limits."""
+        costs = self.universe.costs
+        return Programme(
+            buy_cost=np.nan_to_num(costs.buy_cost),
+            sell_cost=np.nan_to_num(costs.sell_cost),
+            impact=costs.impact,
+            lower=self.universe.lower,
+            upper=self.universe.upper,
+            hinges=hinges,
+            limits=Limits.together([self.limits, *limits]),
+        )
+
+    def margin_slope(self, trade: Trade) -> tuple[MarginResult, Trade]:
+        """Exact margin after a trade and its change per contract of each row, USD."""
+        after = self.after(trade)
+        return (
+            grid.requirement(self.chain, after, self.rules),
+            grid.subgradient(self.chain, after, self.rules, self.universe.rows),
+        )
+
+    def margin_cut(self, trade: Trade) -> Limits:
+        """The limit on margin, linear at a trade: IM + slope (x − trade) + cost ≤ equity − required excess."""
+        found, slope = self.margin_slope(trade)
+        costs = self.universe.costs
+        bound = self.margin.equity_usd - self.required_excess_usd - found.initial_margin_usd + float(slope @ trade)
+        return Limits(
+            bought=(slope + np.nan_to_num(costs.buy_cost))[None],
+            sold=(np.nan_to_num(costs.sell_cost) - slope)[None],
+            bound=np.array([max(bound, 0.0)]),
+        )
+
+    def margin_hinge(self, trade: Trade, *, price: float) -> Hinges:
+        """What is missing to the buffer, priced per USD, linear at a trade: worth trading for where it is missing."""
+        found, slope = self.margin_slope(trade)
+        start = found.initial_margin_usd - float(slope @ trade) + self.mandate.liquidity_buffer_usd
+        return Hinges(
+            slope=slope[None],
+            start=np.array([start - self.margin.equity_usd]),
+            floor=np.array([-np.inf]),
+            ceiling=np.zeros(1),
+            price=np.array([price]),
+        )
+
+
+def case(
+    chain: Chain,
+    account: Account,
+    *,
+    rules: RuleSet,
+    venue: Venue,
+    now: datetime,
+    law: SquareRoot | None = None,
+    ticket_usd: float = 20.0,
+) -> Case:
+    """The case of an account; an account without a mandate, or under another rule set, is refused."""
+    mandate = account.mandate
+    if mandate is None:
+        raise BookError(f"{account.account_id} has no mandate; add one to the book file.")
+    if mandate.rule_set != rules.name:
+        raise BookError(f"{account.account_id} is under {mandate.rule_set}, not {rules.name}; pass its rule set.")
+    tradable = universe(chain, account, venue, law=law)
+    rows = tradable.rows
+    matrix = now_matrix(chain, mandate, rows)
+    values = now_values(chain, account, tradable, matrix)
+    limits = [no_further_outside(mandate.bands, values, matrix), cost_limit(tradable, mandate)]
+    return Case(
+        chain=chain,
+        account=account,
+        mandate=mandate,
+        rules=rules,
+        venue=venue,
+        now=now,
+        universe=tradable,
+        targets=_targets(chain, mandate, tradable),
+        values=values,
+        matrix=matrix,
+        limits=Limits.together([*limits, cash_limits(chain, account, tradable)]),
+        lots=Lots(
+            lot=tradable.costs.lot,
+            notional_usd=notional_usd(chain, rows),
+            is_linear=_is_linear(chain, rows),
+            ticket_usd=ticket_usd,
+        ),
+        margin=grid.requirement(chain, account, rules),
+    )
+
+
+def _is_linear(chain: Chain, rows: ndarray) -> Bool[ndarray, " row"]:
+    return np.array([chain.instruments[row].kind is not Kind.OPTION for row in rows], dtype=np.bool_)
+
+
+def _targets(chain: Chain, mandate: Mandate, tradable: Universe) -> tuple[Target, ...]:
+    """Targets frozen at the book before the trade; gamma and cost matter only with a stated risk aversion."""
+    if mandate.risk_aversion is None:
+        return targets(chain, mandate, gamma={}, cost={})
+    from_rows = _gamma(chain, tradable)
+    shares = {name: delta_cost_share(chain, tradable.costs, name) for name in from_rows}
+    return targets(
+        chain, mandate, gamma=from_rows, cost={name: share for name, share in shares.items() if share is not None}
+    )
+
+
+def _gamma(chain: Chain, tradable: Universe) -> dict[str, float]:
+    line = line_quantities(chain, ("gamma",), tradable.rows)["gamma"] * tradable.held
+    names = chain.underlying[tradable.rows]
+    return {str(name): float(line[names == name].sum()) for name in np.unique(names)}
