@@ -93,7 +93,7 @@ class Law:
             raise ConfigError("law: rates, reversions, volatilities, premium and slope_years must be positive.")
         if not 0.0 <= self.across < 1.0:
             raise ConfigError(f"law: across {self.across} must lie in [0, 1).")
-        if np.any(np.linalg.eigvalsh(self.correlation) <= 0.0):
+        if np.any(np.linalg.eigvalsh(self.correlation) < 1e-9):
             raise ConfigError("law: spot_with and level_slope make no correlation matrix; move them towards 0.")
 
     @cached_property

@@ -101,10 +101,10 @@ def stock_returns() -> pd.DataFrame:
 
 
 def spx_daily() -> pd.DataFrame:
-    """S&P 500 by trading day, 1999-2018: date, open, high, low, close, vix (NaN before 2014), known_at.
+    """S&P 500 by trading day, 1999-2018: date, open, high, low, close, vix (NaN where not recorded), known_at.
 
-    `vix` is the close in points. `known_at` is the end of the day in UTC (20:00 in New York in summer): both the
-    close and the VIX are used only after it.
+    `vix` is the close in points, from 2014 on. `known_at` is the end of the day in UTC (20:00 in New York in summer):
+    both the close and the VIX are used only after it.
 
     >>> table = spx_daily()
     >>> len(table), float(table["close"].iloc[-1].round(2)), float(table["vix"].iloc[-1])
@@ -119,7 +119,8 @@ def spx_daily() -> pd.DataFrame:
         }
     )
     dates = pd.to_datetime(fear["Date"], format="%m/%d/%Y").to_numpy(dtype="datetime64[us]")
-    table["vix"] = table["date"].map(pd.Series(fear["vix"].to_numpy(), index=dates))
+    levels = pd.to_numeric(fear["vix"], errors="coerce").to_numpy(dtype=np.float64)
+    table["vix"] = table["date"].map(pd.Series(levels, index=dates))
     return table.assign(known_at=table["date"] + pd.Timedelta(days=1))
 
 

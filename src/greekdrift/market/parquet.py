@@ -41,7 +41,7 @@ class _Group:
     def read(self) -> pd.DataFrame:
         """The rows, raw."""
         if self.metadata is None:
-            return pd.read_csv(self.path, usecols=list(self.columns))
+            return _csv(self.path, columns=self.columns)
         text = [name for name in TEXT if name in self.columns]
         with pq.ParquetFile(self.path, metadata=self.metadata, read_dictionary=text) as file:
             return file.read_row_group(self.number, columns=list(self.columns)).to_pandas()
@@ -210,7 +210,7 @@ def files(root: str | Path | Sequence[str | Path]) -> tuple[Path, ...]:
 
 def _groups(path: Path) -> list[_Group]:
     if path.suffix == ".csv":
-        return [_Group(path, 0, tuple(schema.needed(pd.read_csv(path, nrows=0).columns, where=path.name)))]
+        return [_Group(path, 0, tuple(schema.needed(_csv(path, rows=0).columns, where=path.name)))]
     try:
         with pq.ParquetFile(path) as file:
             metadata, names = file.metadata, file.schema_arrow.names
@@ -218,6 +218,14 @@ def _groups(path: Path) -> list[_Group]:
         raise DataError(f"{path} cannot be read as Parquet ({problem}); write it again.") from None
     columns = tuple(schema.needed(names, where=path.name))
     return [_Group(path, number, columns, metadata) for number in range(metadata.num_row_groups)]
+
+
+def _csv(path: Path, *, columns: Sequence[str] | None = None, rows: int | None = None) -> pd.DataFrame:
+    try:
+        with path.open(encoding="utf-8") as text:
+            return pd.read_csv(text, usecols=None if columns is None else list(columns), nrows=rows)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as problem:
+        raise DataError(f"{path} cannot be read as CSV ({problem}); write it again.") from None
 
 
 def _pieces(groups: Sequence[_Group]) -> list[_Piece]:
@@ -244,7 +252,7 @@ def _stamps(path: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Stamp of each row of a file, number of its underlying, and the names of those numbers."""
     columns = ["snapshot_ts_utc", "instrument_name"]
     if path.suffix == ".csv":
-        raw = pd.read_csv(path, usecols=columns)
+        raw = _csv(path, columns=columns)
     else:
         raw = pq.read_table(path, columns=columns, read_dictionary=["instrument_name"]).to_pandas()
     times = schema.instants(raw["snapshot_ts_utc"], where=path.name)
@@ -255,9 +263,11 @@ def _stamps(path: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
 
 
 def _runs(group: int, times: np.ndarray, of: np.ndarray, names: Sequence[str]) -> list[_Piece]:
+    if times.size == 0:
+        return []
     order = np.argsort(times, kind="stable")
     times, of = times[order], of[order]
-    starts = np.flatnonzero(np.r_[True, times[1:] != times[:-1]][: times.size])
+    starts = np.flatnonzero(np.r_[True, times[1:] != times[:-1]])
     return [
         _Piece(from_datetime64(times[start]), names[code], _Run(group, int(start), int(stop)))
         for start, stop in zip(starts, np.r_[starts[1:], times.size], strict=True)

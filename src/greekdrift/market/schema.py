@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from greekdrift.book import Chain, Instrument, Kind, Settlement, Venue
+from greekdrift.book.chain import years_to
 from greekdrift.book.instrument import parse
 from greekdrift.errors import DataError, InputError, nearest
 from greekdrift.greeks import compute
@@ -327,13 +328,14 @@ def _sizes(instruments: Sequence[Instrument], venue: Venue) -> np.ndarray:
 
 def _quoted_by_volatility(rows: pd.DataFrame, columns: dict[str, np.ndarray], as_of: datetime) -> None:
     """Fill bid and ask from their volatilities where the file has those instead of prices."""
-    years = (rows["expiry_ts_utc"].to_numpy() - datetime64(as_of)).astype(np.float64) / (1e6 * 365.0 * 86_400.0)
+    years = years_to(rows["expiry_ts_utc"].to_numpy(), as_of)
     for price in ("bid", "ask"):
         if f"{price}_iv" not in rows:
             continue
         volatility = rows[f"{price}_iv"].to_numpy()
-        on = np.isfinite(volatility) & (volatility > 0.0)
-        columns[price][on] = prices(
+        on = np.isfinite(volatility) & (volatility > 0.0) & np.isfinite(years) & (years >= 0.0)
+        made = np.array(columns[price])
+        made[on] = prices(
             forward=columns["forward"][on],
             strike=rows["strike"].to_numpy()[on],
             volatility=volatility[on],
@@ -341,6 +343,7 @@ def _quoted_by_volatility(rows: pd.DataFrame, columns: dict[str, np.ndarray], as
             is_call=rows["is_call"].to_numpy()[on],
             is_inverse=rows["is_inverse"].to_numpy()[on],
         )
+        columns[price] = made
 
 
 def prices(

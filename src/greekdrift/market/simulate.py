@@ -246,7 +246,10 @@ class SimulatedSource:
         bid, ask = outward(low, high, product)
         is_wing = z > 2.0
         gone = rng.random((2, len(strike))) < np.where(is_wing, MISSING[1], MISSING[0]) * np.array([[1.0], [0.5]])
-        volume = np.round(CONTRACTS * np.exp(-0.5 * z**2) * rng.exponential(size=len(strike))) * product.lot
+        lots = np.round(
+            CONTRACTS * np.exp(-0.5 * z**2) * np.stack([rng.exponential(size=len(strike)), np.full(len(strike), 10.0)])
+        )
+        volume, open_interest = np.round(lots * product.lot, 10)
         return instruments, {
             "forward": shape["forward"],
             "bid": np.where(gone[0], np.nan, bid),
@@ -255,7 +258,7 @@ class SimulatedSource:
             "mark_iv": volatility,
             "contract_size": np.full(len(strike), product.contract_size),
             "volume_24h": volume,
-            "open_interest": np.round(10.0 * CONTRACTS * np.exp(-0.5 * z**2)) * product.lot,
+            "open_interest": open_interest,
         }
 
 
