@@ -120,16 +120,19 @@ def accumulate(
         w, _, _ = curve(z, p)
         root = sqrt(max(w, LEAST_VARIANCE))
         residual = omega * (root - y)
-        curve_gradient(z, p, by)
-        cost += add(residual, omega / (2.0 * root), by[0], normal, slope)
+        if w > LEAST_VARIANCE:
+            curve_gradient(z, p, by)
+            cost += add(residual, omega / (2.0 * root), by[0], normal, slope)
+        else:
+            cost += residual * residual
     for q in range(grid.size):
         z = grid[q]
-        w, w1, w2 = curve(z, p)
-        w = max(w, LEAST_VARIANCE)
+        raw, w1, w2 = curve(z, p)
+        w = max(raw, LEAST_VARIANCE)
         g = density_factor(z, theta, w, w1, w2)
         if g < MARGIN:
             tilt = 1.0 - z * w1 / (2.0 * w)
-            by_w = tilt * z * w1 / (w * w) + w1 * w1 / (4.0 * w * w)
+            by_w = tilt * z * w1 / (w * w) + w1 * w1 / (4.0 * w * w) if raw > LEAST_VARIANCE else 0.0
             by_slope = -tilt * z / w - w1 / (2.0 * w) - theta * w1 / 8.0
             curve_gradient(z, p, by)
             for i in range(N):
@@ -141,7 +144,8 @@ def accumulate(
         root = sqrt(max(w, LEAST_VARIANCE))
         if root < v:
             curve_gradient(z, p, by)
-            cost += add(c * (v - root), -c / (2.0 * root), by[0], normal, slope)
+            factor = -c / (2.0 * root) if w > LEAST_VARIANCE else 0.0
+            cost += add(c * (v - root), factor, by[0], normal, slope)
     if minimum(p) < LEAST_VARIANCE:
         root = sqrt(1.0 - p[2] * p[2])
         row[0], row[1], row[2], row[3], row[4] = 1.0, p[4] * root, -p[1] * p[4] * p[2] / root, 0.0, p[1] * root

@@ -20,7 +20,7 @@ Rows = Int[ndarray, " row"]
 BUTTERFLY_WEIGHTS = (0.3, 3.0, 30.0)
 """κ of the first fit and of the repetitions that follow only where g stays negative."""
 CALENDAR_WEIGHT_QUOTED = 2.0
-CALENDAR_WEIGHT_BEYOND = 0.3
+CALENDAR_WEIGHT_BEYOND = 0.2
 CALENDAR_POINTS = 31
 PENALTY_POINTS = 41
 CHECK_POINTS = 401

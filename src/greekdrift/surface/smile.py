@@ -15,7 +15,7 @@ from greekdrift.surface.slices import SHORTEST
 Quotes = Float[ndarray, " quote"]
 Rows = Int[ndarray, " row"]
 
-LEAST_SPREAD = 0.02
+LEAST_SPREAD = 0.05
 """Added to every spread (per 1.00 of volatility), so that a tick-wide quote does not outweigh all others."""
 WIDEST_SPREAD = 1.0
 ENOUGH = 10
@@ -43,11 +43,11 @@ class Smile:
 def select(chain: Chain, rows: Rows) -> Smile:
     """The quotes of one expiry that count: out of the money, two-sided where there are enough of those.
 
-    A row is used for its `mark_iv` where it is out of the money (or the only row of its strike), has a bid above zero
-    and an ask not below it, and its mark lies within one spread of them. Its weight is 1/√(spread + 0.02), the spread
-    in volatility, (ask − bid)/vega: vega and spread in one figure. Where fewer than ten rows qualify, marks without
-    good quotes within ±5 standard deviations are added with the weight of a spread of 1.00; without any two-sided
-    quote all weigh 1/√(0.05 + vega/largest vega)⁻¹, that is by the root of vega.
+    A row is used for its `mark_iv` where it is out of the money (or the only row of its strike), lies within ±5
+    deviations, has a bid above zero, an ask not below it, and its mark within one spread of them. Its weight is
+    1/√(spread + 0.05), the spread in volatility, (ask − bid)/vega: vega and spread in one figure. Where fewer than ten
+    rows qualify, marks without good quotes are added with the weight of a spread of 1.00; without any two-sided
+    quote all weigh √(0.05 + vega/largest vega).
     """
     at = rows[_one_side(chain, rows)]
     k = np.log(chain.strike[at] / chain.forward[at])
@@ -63,10 +63,10 @@ def select(chain: Chain, rows: Rows) -> Smile:
         time_to_expiry=tau,
         is_call=chain.is_call[at],
     )["vega"]
-    is_good = two_sided(chain, at)
     is_near = np.abs(k) <= RANGE * float(np.interp(0.0, k, marked)) * sqrt(tau)
+    is_good = is_near & two_sided(chain, at)
     n_good = int(np.sum(is_good))
-    is_used = is_good if n_good >= ENOUGH else is_good | is_near
+    is_used = is_good if n_good >= ENOUGH else is_near
     if not np.any(is_used):
         is_used = np.ones_like(is_good)
     spread = np.where(is_good, chain.ask[at] - chain.bid[at], 0.0) * np.where(
