@@ -1,0 +1,45 @@
+"""The fixed stressed states of a rule set: its regular scenarios as moved chains, for Greeks under stress.
+
+The judge holds a trade to this, for each band of the mandate: let W be the largest distance outside the band over
+these states and c = |value now − centre of the band|, before and after the trade. The trade passes iff
+
+W_after ≤ W_before + max(0, c_before − c_after) + STRESS_TOLERANCE (upper − lower)
+
+A hedge of today's breach moves every stressed state by as much as it moves today's value, so the worst of them may
+grow by what the trade takes off today's deviation, and by no more. A Greek that the trade does not bring nearer
+to its centre may not get worse under stress at all. Where there are no orders both sides are the same, and it passes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from greekdrift.book import Chain
+from greekdrift.book.rules import NetPortfolioParameters, RuleSet, SpotScenario, Table
+from greekdrift.margin.shocks import AVERAGING_SECONDS, moved_volatility
+from greekdrift.units import SECONDS_PER_YEAR
+
+STRESS_TOLERANCE = 0.01
+"""Share of a band's width by which a stressed distance may grow without being counted."""
+
+
+def stressed_chains(chain: Chain, rules: RuleSet) -> Mapping[str, Chain]:
+    """The chain in each regular scenario of the rule set, by label: forwards, index and volatilities moved.
+
+    Inside the settlement window only the floating part of a forward moves. Marks and quotes stay as they are, and so
+    do the accounts: what inverse lines pay in coin on the way is N (1/F₀ − 1/F₁), to be added by the caller.
+    """
+    regular = [one for one in rules.parameters.scenarios if one.table is Table.REGULAR]
+    return {one.label: _moved(chain, one, rules.parameters) for one in regular}
+
+
+def _moved(chain: Chain, scenario: SpotScenario, p: NetPortfolioParameters) -> Chain:
+    fixed = np.clip(1.0 - chain.time_to_expiry * SECONDS_PER_YEAR / AVERAGING_SECONDS, 0.0, 1.0)
+    volatility = moved_volatility(chain.mark_iv, chain.time_to_expiry, scenario.volatility, p)
+    return replace(
+        chain,
+        forward=chain.forward * ((1.0 - fixed) * scenario.spot + fixed),
+        mark_iv=np.where(chain.is_option, volatility, np.nan),
+        index_price={name: price * scenario.spot for name, price in chain.index_price.items()},
+    )
