@@ -56,7 +56,8 @@ def listed_chain(
 ) -> Chain:
     """A consistent chain made by hand: options on a smile with a basis, one future per expiry, a perpetual, spot.
 
-    Coin-settled like Deribit's, or linear in `currency`; exact Black marks, quotes 2 % around them.
+    Coin-settled like Deribit's, or linear in `currency`; exact Black marks, quotes 2 % around them. Names give the day
+    alone and expire at 08:00, so that `as_of` plus each of `days` must be 08:00.
     """
     rows: list[tuple[Instrument, float, float, float]] = []
     for day in days:

@@ -1,7 +1,7 @@
 """The vectorised engine: chains and accounts, many books at once, forecasts, slopes."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from time import process_time
 
 import numpy as np
@@ -129,8 +129,10 @@ def test_forwards_of_one_expiry_may_differ(make_chain: MakeChain, rules: RuleSet
 
 
 def test_settlement_window_and_expiry_day(make_chain: MakeChain, rules: RuleSet) -> None:
-    for days in ((10.0 / 1440.0, 1.0), (0.0, 1.0), (29.0 / 1440.0, 2.3)):
-        chain = make_chain(days=days)
+    for minutes in (10.0, 0.0, 29.0):
+        as_of = datetime(2026, 1, 1, 8, tzinfo=UTC) - timedelta(minutes=minutes)
+        chain = make_chain(as_of=as_of, days=(minutes / 1440.0, 1.0 + minutes / 1440.0))
+        assert chain.time_to_expiry[0] == pytest.approx(minutes / (365.0 * 1440.0))
         account = book(chain, 4, lines=30, BTC=3.0)
         same(grid.requirement(chain, account, rules), naive.requirement(chain, account, rules))
 

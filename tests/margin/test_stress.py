@@ -1,6 +1,7 @@
 """The fixed stressed states: moved chains, by the rule set's own scenarios."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -28,6 +29,7 @@ def test_each_regular_scenario_moves_forward_index_and_volatility(make_chain: Ca
 
 
 def test_what_is_fixed_of_a_settlement_average_does_not_move(make_chain: Callable[..., Chain]) -> None:
-    chain = make_chain(days=(10.0 / 1440.0, 9.0))
+    chain = make_chain(as_of=datetime(2026, 1, 1, 7, 50, tzinfo=UTC), days=(10.0 / 1440.0, 9.0 + 10.0 / 1440.0))
     state = stressed_chains(chain, RULES)["spot -18 %, volatility up"]
+    # 20 of the 30 minutes have passed, so that a third floats
     assert state.forward[0] == pytest.approx(chain.forward[0] * (1.0 - 0.18 / 3.0))
