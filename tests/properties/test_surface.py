@@ -207,3 +207,23 @@ def test_put_call_parity_holds_under_every_scenario(kept):
     value = found.values["value_usd"]
     parity = found.forward[..., calls] - chain.strike[rows[calls]]
     np.testing.assert_allclose(value[..., calls] - value[..., puts], parity, atol=1e-9)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    days=st.floats(0.01, 1000.0),
+    level=st.floats(0.02, 8.0),
+    spread=st.sampled_from([0.01, 0.3, 1.5]),
+    reach=st.sampled_from([0.0, 0.01, 1.0, 3.0, 20.0]),
+    shift=st.sampled_from([-4.0, 0.0, 3.0]),
+)
+def test_whatever_the_quotes_the_slice_has_no_butterfly(seed, days, level, spread, reach, shift):
+    """Nonsense in, a clean slice out: noise of any size, quotes on one side only or all at one strike."""
+    rng = np.random.default_rng(seed)
+    years = days / 365.0
+    k = (shift + reach * rng.standard_normal(12)) * level * np.sqrt(years)
+    found = parameters(k, np.clip(level * np.exp(spread * rng.standard_normal(12)), 0.005, 49.0), years)
+    shape = {name: getattr(found, name) for name in ("a", "b", "rho", "m", "s")}
+    deviation = np.sqrt(svi.total_variance(np.zeros(1), **shape)[0])
+    assert arbitrage.butterfly_g(np.linspace(-5.0, 5.0, 401) * deviation, **shape).min() >= -arbitrage.TOLERANCE

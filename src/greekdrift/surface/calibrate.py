@@ -156,7 +156,8 @@ def accumulate(
 @compiled
 def solve(normal: ndarray, slope: ndarray, damping: float, step: ndarray, lower: ndarray) -> bool:
     """Step of (JᵀJ + damping · diag) step = −Jᵀr by Cholesky; False where the matrix is not positive definite."""
-    for i in range(N):
+    n = step.size
+    for i in range(n):
         for j in range(i + 1):
             total = normal[i, j]
             if i == j:
@@ -169,15 +170,15 @@ def solve(normal: ndarray, slope: ndarray, damping: float, step: ndarray, lower:
                 lower[i, i] = sqrt(total)
             else:
                 return False
-    for i in range(N):
+    for i in range(n):
         total = -slope[i]
         for k in range(i):
             total -= lower[i, k] * step[k]
         step[i] = total / lower[i, i]
-    for back in range(N):
-        i = N - 1 - back
+    for back in range(n):
+        i = n - 1 - back
         total = step[i]
-        for k in range(i + 1, N):
+        for k in range(i + 1, n):
             total -= lower[k, i] * step[k]
         step[i] = total / lower[i, i]
     return True
@@ -195,6 +196,13 @@ def hold_at_bounds(p: ndarray, normal: ndarray, slope: ndarray, low: ndarray, hi
 
 
 @compiled
+def into_box(point: ndarray, low: ndarray, high: ndarray, inside: ndarray) -> None:
+    """The point of the box that is nearest to a point, into `inside`."""
+    for i in range(N):
+        inside[i] = min(max(point[i], low[i]), high[i])
+
+
+@compiled
 def minimise(
     start: ndarray,
     quotes: ndarray,
@@ -206,7 +214,8 @@ def minimise(
     high: ndarray,
 ) -> tuple[ndarray, float]:
     """Parameters and cost of the minimum near a start."""
-    p = np.minimum(np.maximum(start, low), high)
+    p, trial = np.empty(N), np.empty(N)
+    into_box(start, low, high, p)
     normal, slope = np.zeros((N, N)), np.zeros(N)
     trial_normal, trial_slope = np.zeros((N, N)), np.zeros(N)
     step, lower = np.zeros(N), np.zeros((N, N))
@@ -217,11 +226,14 @@ def minimise(
         if not solve(normal, slope, damping, step, lower):
             damping = 10.0 * damping + 1e-9
             continue
-        trial = np.minimum(np.maximum(p + step, low), high)
+        for i in range(N):
+            step[i] += p[i]
+        into_box(step, low, high, trial)
         new = accumulate(trial, quotes, theta, grid, kappa, floor, trial_normal, trial_slope)
         if new < cost:
             is_done = cost - new < 1e-5 * cost + 1e-18
-            p, cost = trial, new
+            p, trial = trial, p
+            cost = new
             normal, trial_normal = trial_normal, normal
             slope, trial_slope = trial_slope, slope
             damping = max(0.2 * damping, 1e-12)
@@ -246,12 +258,11 @@ def linear_part(quotes: ndarray, mu: float, s: float, p: ndarray) -> None:
         basis[1] = quotes[0, q] - mu
         basis[2] = sqrt(basis[1] * basis[1] + s * s)
         for i in range(3):
-            right[i] += weight * basis[i] * y * y
+            right[i] -= weight * basis[i] * y * y
             for j in range(3):
                 moments[i, j] += weight * basis[i] * basis[j]
-    for i in range(3):
-        moments[i, i] *= 1.0 + 1e-9
-    linear = np.linalg.solve(moments, right)
+    linear = np.zeros(3)
+    solve(moments, right, 1e-12, linear, np.zeros((3, 3)))
     beta = max(linear[2], 1e-3)
     p[0] = linear[0]
     p[1] = beta

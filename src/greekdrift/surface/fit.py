@@ -23,7 +23,7 @@ CALENDAR_WEIGHT_QUOTED = 2.0
 CALENDAR_WEIGHT_BEYOND = 0.2
 CALENDAR_POINTS = 31
 PENALTY_POINTS = 41
-CHECK_POINTS = 401
+CHECK_POINTS = 601
 
 
 def fit(chain: Chain) -> Surface:
@@ -72,22 +72,35 @@ def parameters(
     theta = reference**2 * time_to_expiry
     root = sqrt(theta)
     quotes = np.stack([log_moneyness / root, volatility / reference, omega])
-    low, high = _reach(quotes[0])
-    grid = np.linspace(low, high, PENALTY_POINTS)
     floor = _floor(previous, root)
     upper = calibrate.UPPER.copy()
     upper[1] = min(upper[1], 2.0 / root)
     p = calibrate.initial(quotes)
     for kappa in BUTTERFLY_WEIGHTS:
+        grid = np.linspace(*_reach(p, quotes[0]), PENALTY_POINTS)
         p, _ = calibrate.minimise(p, quotes, theta, grid, kappa, floor, calibrate.LOWER, upper)
-        if calibrate.least_density_factor(p, theta, low, high, CHECK_POINTS) >= 0.0:
+        if _is_clean(p, theta, quotes[0]):
             break
-    return _clean(p, theta, low, high)
+    return _clean(p, theta, quotes[0])
 
 
-def _reach(z: Quotes) -> tuple[float, float]:
-    """Checked range in units of the marked deviation: ±5, a tenth wider as the fitted one differs, or all quotes."""
-    return min(-1.1 * RANGE, float(z.min())), max(1.1 * RANGE, float(z.max()))
+def _reach(p: ndarray, z: Quotes) -> tuple[float, float]:
+    """Range of z to keep clean: ±5 deviations, marked or fitted, whichever are wider, or as far as quotes reach."""
+    edge = _edge(p)
+    return min(-edge, float(z.min())), max(edge, float(z.max()))
+
+
+def _edge(p: ndarray) -> float:
+    """Five deviations, marked or fitted, and a little more."""
+    return RANGE * max(1.1, 1.01 * sqrt(max(calibrate.curve(0.0, p)[0], 0.0)))
+
+
+def _is_clean(p: ndarray, theta: float, z: Quotes) -> bool:
+    """Whether g ≥ 0 and W > 0 over the range to keep clean; five deviations are looked at closely in any case."""
+    edge = _edge(p)
+    low, high = _reach(p, z)
+    near = calibrate.least_density_factor(p, theta, -edge, edge, CHECK_POINTS)
+    return bool(near > 0.0 and calibrate.least_density_factor(p, theta, low, high, CHECK_POINTS) >= 0.0)
 
 
 def _floor(previous: Slice | None, root: float) -> Float[ndarray, "3 point"]:
@@ -102,12 +115,12 @@ def _floor(previous: Slice | None, root: float) -> Float[ndarray, "3 point"]:
     return np.stack([k / root, np.sqrt(np.maximum(previous.total_variance(k), 0.0)) / root, firmness])
 
 
-def _clean(p: ndarray, theta: float, low: float, high: float) -> svi.Parameters:
+def _clean(p: ndarray, theta: float, z: Quotes) -> svi.Parameters:
     """Parameters in log-moneyness; where g stays negative the slice is mixed with a flat one until it does not."""
     share = 0.0
     flat, _, _ = calibrate.curve(0.0, p)
     mixed = p.copy()
-    while not calibrate.least_density_factor(mixed, theta, low, high, CHECK_POINTS) >= 0.0 and share < 1.0:
+    while not _is_clean(mixed, theta, z) and share < 1.0:
         share = min(1.0, max(0.02, 2.0 * share))
         mixed[0] = (1.0 - share) * p[0] + share * max(flat, calibrate.LEAST_VARIANCE)
         mixed[1] = (1.0 - share) * p[1]
@@ -148,8 +161,7 @@ def _thin(used: smile.Smile, tau: float) -> tuple[svi.Parameters, str]:
         quotes = np.stack([used.log_moneyness / sqrt(theta), used.volatility / reference, used.weight])
         p = np.zeros(calibrate.N)
         calibrate.linear_part(quotes, 0.0, 1.0, p)
-        low, high = _reach(quotes[0])
-        if calibrate.least_density_factor(p, theta, low, high, CHECK_POINTS) >= 0.0:
-            return _clean(p, theta, low, high), "three_parameters"
+        if _is_clean(p, theta, quotes[0]):
+            return _clean(p, theta, quotes[0]), "three_parameters"
     level = float(np.sum(used.weight**2 * used.volatility))
     return svi.Parameters(a=level**2 * tau, b=0.0, rho=0.0, m=0.0, s=sqrt(theta)), "flat"
