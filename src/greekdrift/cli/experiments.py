@@ -1,0 +1,81 @@
+"""From an experiment file to the things that it names: source, panel, forecasters, the run's folder."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from greekdrift.cli.console import folder, progress, say
+from greekdrift.config import FORECASTERS, SOURCES, Component, Experiment, build, load_venue
+from greekdrift.features.panel import Panel
+from greekdrift.features.panel import build as build_panel
+from greekdrift.forecast.forecaster import Forecaster
+from greekdrift.market.source import Source
+
+
+def source_of(experiment: Experiment) -> Source:
+    """The data source, with the experiment's venue and seed."""
+    source: Source = build(experiment.data, SOURCES, venue=load_venue(experiment.venue), seed=experiment.seed)
+    return source
+
+
+def panel_of(source: Source, runs: Path) -> Panel:
+    """The panel of a source; fitted states are kept in the folder of runs and used again."""
+    with progress(f"fitting the surfaces of {len(source.snapshots())} snapshots") as advance:
+        panel = build_panel(source, cache=runs / "cache", progress=advance)
+    say(panel.describe())
+    return panel
+
+
+def forecaster_of(component: Component, experiment: Experiment, *, recorder: Any = None) -> Forecaster:
+    """A forecaster, with the experiment's seed where it takes one."""
+    made: Forecaster = build(component, FORECASTERS, seed=experiment.seed, recorder=recorder)
+    return made
+
+
+def forecasters_of(experiment: Experiment, *, recorder: Any = None) -> dict[str, Forecaster]:
+    """Baselines and, last, the experiment's own forecaster, by the name that they give themselves."""
+    every = [forecaster_of(baseline, experiment) for baseline in experiment.baselines]
+    every.append(forecaster_of(experiment.forecaster, experiment, recorder=recorder))
+    return {one.name: one for one in every}
+
+
+def run_folder(experiment: Experiment, runs: Path, out: Path | None) -> Path:
+    """The run's folder, with the resolved experiment in it."""
+    path = folder(out or runs / experiment.run_name)
+    text = yaml.safe_dump(experiment.plain(), sort_keys=False, allow_unicode=True)
+    (path / "experiment.yaml").write_text(text, encoding="utf-8")
+    return path
+
+
+def keep(path: Path, name: str, values: Mapping[str, Any]) -> None:
+    """A part of a run as JSON in its folder."""
+    text = json.dumps(values, indent=1, allow_nan=False, ensure_ascii=False)
+    (path / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+
+
+def note_run(path: Path, values: Mapping[str, Any]) -> None:
+    """Facts of a run, added to what `run.json` holds already."""
+    known: dict[str, Any] = {}
+    if (path / "run.json").is_file():
+        known = json.loads((path / "run.json").read_text(encoding="utf-8"))
+    facts = {**known.get("facts", {}), **values.get("facts", {})}
+    keep(path, "run", {**known, **values, "facts": facts})
+
+
+def parameters(experiment: Experiment) -> dict[str, object]:
+    """The experiment as flat names and values, for the experiment record.
+
+    Nested keys are joined by dots.
+    """
+    return dict(_flat(experiment.plain(), ()))
+
+
+def _flat(value: Any, place: Sequence[str]) -> list[tuple[str, object]]:
+    if isinstance(value, dict) and value:
+        return [pair for key, inner in value.items() for pair in _flat(inner, (*place, str(key)))]
+    if isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        return [pair for at, inner in enumerate(value) for pair in _flat(inner, (*place, str(at)))]
+    return [(".".join(place), value)]
