@@ -90,6 +90,13 @@ def test_breach_scores_are_those_of_the_observed_cells(results: Results) -> None
     assert breach_losses(results, "no change", 24.0) is None
 
 
+def test_the_tenths_add_up_and_the_truth_is_flat(card: Scorecard) -> None:
+    for shares in card.tenths.values():
+        assert sum(shares) == pytest.approx(1.0)
+    assert max(card.tenths["truth"]) < 0.25
+    assert card.tenths["clock"][0] == pytest.approx(card.tenths["clock"][4])
+
+
 def test_regimes_are_thirds() -> None:
     thirds = regime(np.random.default_rng(0).normal(size=99))
     assert np.bincount(thirds).tolist() == [33, 33, 33]

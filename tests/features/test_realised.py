@@ -111,6 +111,14 @@ def test_sessions_have_252_days_a_year() -> None:
     assert RealisedVariance(hours=120.0).compute(panel)[-1, 0] == pytest.approx(expected, rel=1e-9)
 
 
+def test_a_window_of_sessions_is_at_least_one_session() -> None:
+    values = np.cumsum(np.random.default_rng(4).normal(size=9) * 0.01)
+    panel = _path(values, np.arange(9) * 24.0, clock="sessions", step_hours=24.0)
+    np.testing.assert_array_equal(Return(hours=6.0).compute(panel), Return(hours=24.0).compute(panel))
+    deviation = np.exp(panel.factor("atm_30")[-1, 0]) / np.sqrt(252.0)
+    assert Return(hours=6.0).compute(panel)[-1, 0] == pytest.approx((values[-1] - values[-2]) / deviation)
+
+
 def test_names_and_lookbacks() -> None:
     features = (RealisedVariance(hours=24.0), JumpShare(hours=168.0), Leverage(hours=24.0), Return(hours=6.0))
     assert [feature.name for feature in features] == ["log_rv_24h", "jump_share_168h", "leverage_24h", "return_6h"]

@@ -29,6 +29,12 @@ def test_pit_of_ties_spreads_over_them() -> None:
     assert (lower, upper) == (0.0, 1.0)
 
 
+def test_pit_stays_within_its_bounds_whatever_the_rounding() -> None:
+    for n in range(1, 200):
+        lower, upper = calibration.pit(np.zeros(n), 1.0)
+        assert 0.0 < lower < upper <= 1.0
+
+
 def test_pit_with_equal_weights_is_the_plain_one() -> None:
     samples = np.arange(8.0)
     plain, weighted = calibration.pit(samples, 3.5), calibration.pit(samples, 3.5, weights=np.full(8, 0.125))

@@ -11,7 +11,7 @@ from numpy import ndarray
 from greekdrift.evaluate.results import NO_CHANGE, Results, mean_over_cells
 from greekdrift.evaluate.settings import QUANTITIES
 from greekdrift.score import block_bootstrap, brier, diebold_mariano, log_score, reliability
-from greekdrift.score.calibration import LEVELS
+from greekdrift.score.calibration import LEVELS, pit_histogram
 
 REGIMES = ("calm", "middle", "wild")
 Losses = Float[ndarray, " origin"]
@@ -59,7 +59,7 @@ class Comparison:
             return None
         lower = upper = statistic = None
         block = 2 * self.steps
-        if n >= 2 * block and np.all(other > 0.0):
+        if n >= 2 * block and other.mean() > 0.0:
             interval = block_bootstrap(losses, other, block=block, seed=self.seed, draws=self.draws)
             lower, upper = interval.lower, interval.upper
         if n >= 2 * block and (np.ptp(losses - other) > 0.0 or np.array_equal(losses, other)):
@@ -193,6 +193,13 @@ def breach_losses(results: Results, name: str, hours: float) -> tuple[Losses, Lo
     squared[is_there] = brier(chance[is_there], outcome[is_there], members=results.of(name).members)
     logarithmic[is_there] = log_score(chance[is_there], outcome[is_there])
     return mean_over_cells(squared), mean_over_cells(logarithmic)
+
+
+def tenths(results: Results, name: str, hours: float) -> Float[ndarray, " tenth"]:
+    """Share of the realised drifts in each tenth of their predictive distributions; 0.1 each when calibrated."""
+    ends = results.of(name).pit[:, results.horizon(hours)]
+    is_there = np.isfinite(ends).all(axis=-1)
+    return pit_histogram(ends[is_there][:, 0], ends[is_there][:, 1], bins=10)
 
 
 def breach_pairs(results: Results, name: str, hours: float) -> tuple[Float[ndarray, " cell"], Float[ndarray, " cell"]]:

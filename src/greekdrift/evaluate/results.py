@@ -20,8 +20,9 @@ class Scores:
     """Scores of one forecaster; NaN where nothing was observed.
 
     `crps` in the unit of each quantity; `energy` of the standardised joint increments; `factor_crps` in the unit of
-    each factor; `is_inside` and `width` of the central intervals at `LEVELS`; `breach_probability` within each
-    horizon, by Greek in `BANDED`, and the effective number of scenarios behind it.
+    each factor; `is_inside` and `width` of the central intervals at `LEVELS`; `pit` both ends of the probability
+    integral transform; `breach_probability` within each horizon, by Greek in `BANDED`, and the number of scenarios
+    (`members`) behind it.
     """
 
     crps: Float[ndarray, "origin horizon book quantity"]
@@ -29,6 +30,7 @@ class Scores:
     factor_crps: Float[ndarray, "origin horizon underlying factor"]
     is_inside: Float[ndarray, "origin horizon book quantity level"]
     width: Float[ndarray, "origin horizon book quantity level"]
+    pit: Float[ndarray, "origin horizon book quantity end"]
     breach_probability: Float[ndarray, "origin horizon book greek"]
     members: int
 
@@ -44,6 +46,7 @@ class Scores:
             factor_crps=np.full((origins, horizons, underlyings, factors), np.nan),
             is_inside=np.full((*cells, len(QUANTITIES), len(LEVELS)), np.nan),
             width=np.full((*cells, len(QUANTITIES), len(LEVELS)), np.nan),
+            pit=np.full((*cells, len(QUANTITIES), 2), np.nan),
             breach_probability=np.full((*cells, len(BANDED)), np.nan),
             members=members,
         )

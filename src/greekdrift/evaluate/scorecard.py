@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from greekdrift.errors import InputError, nearest
-from greekdrift.evaluate.measures import Measure, measures
+from greekdrift.evaluate.measures import Measure, measures, tenths
 from greekdrift.evaluate.results import NO_CHANGE, Results
 from greekdrift.evaluate.settings import QUANTITIES
 from greekdrift.units import from_datetime64, stamp
@@ -23,6 +23,7 @@ class Scorecard:
     """Measures of all forecasters beside the bar, and what they rest on.
 
     The primary endpoint is the measure "loss" against the bar at the last horizon: one pooled loss per origin.
+    `tenths` is the histogram of the probability integral transform at the last horizon.
     """
 
     measures: tuple[Measure, ...]
@@ -34,6 +35,7 @@ class Scorecard:
     n_origins: int
     first: str
     last: str
+    tenths: Mapping[str, tuple[float, ...]]
     dropped: Mapping[str, int]
     settings_digest: str
 
@@ -69,6 +71,8 @@ class Scorecard:
         parts.append(
             f"{last:g} h, coverage of the 80 % interval by book and by regime\n" + aligned(*self.coverage(last))
         )
+        words = "share of outcomes by tenth of the predicted distribution (10 % each when calibrated)"
+        parts.append(f"{last:g} h, {words}\n" + aligned(*self.histogram()))
         return "\n\n".join(parts)
 
     def table(self, hours: float) -> tuple[list[str], list[list[str]]]:
@@ -118,6 +122,11 @@ class Scorecard:
         ]
         return ["", *self.forecasters], rows
 
+    def histogram(self) -> tuple[list[str], list[list[str]]]:
+        """The probability integral transform by tenths, as percentages."""
+        rows = [[name, *(f"{100.0 * share:.1f}" for share in shares)] for name, shares in self.tenths.items()]
+        return ["forecaster", *(str(number) for number in range(1, 11))], rows
+
     def plain(self) -> dict[str, Any]:
         """Everything as JSON values; `note`, `chart`, `columns`, `rows`, `headline` are what a report shows."""
         last = self.horizons[-1]
@@ -133,6 +142,7 @@ class Scorecard:
             "origins": self.n_origins,
             "first": self.first,
             "last": self.last,
+            "tenths": {name: list(shares) for name, shares in self.tenths.items()},
             "dropped": dict(self.dropped),
             "settings_digest": self.settings_digest,
             "measures": [asdict(one) for one in self.measures],
@@ -178,6 +188,7 @@ def scorecard(results: Results, *, against: Sequence[str] = BARS, seed: int = 0,
         n_origins=len(results.origin),
         first=first,
         last=last,
+        tenths={name: tuple(tenths(results, name, results.settings.horizons[-1]).tolist()) for name in results.scores},
         dropped=results.dropped,
         settings_digest=results.settings.digest,
     )

@@ -11,7 +11,7 @@ from greekdrift.evaluate.results import Scores
 from greekdrift.evaluate.settings import BANDED, QUANTITIES
 from greekdrift.evaluate.truth import Origin
 from greekdrift.score import crps, energy, quantile
-from greekdrift.score.calibration import LEVELS
+from greekdrift.score.calibration import LEVELS, pit
 from greekdrift.surface.revalue import revalue
 from greekdrift.surface.slices import Surface
 
@@ -118,6 +118,9 @@ def _score_books(
         width[is_there] = (upper - lower).T
         scores.is_inside[at, column, asked.origin.place] = inside
         scores.width[at, column, asked.origin.place] = width
+        ends = np.full((*seen.shape, 2), np.nan)
+        ends[is_there] = np.stack(pit(drawn, seen[is_there], weights=weights), axis=-1)
+        scores.pit[at, column, asked.origin.place] = ends
 
 
 def _score_breach(

@@ -57,6 +57,7 @@ class Path:
     hours: Float[ndarray, " value"]
     value: Float[ndarray, " value"]
     breaks: Int[ndarray, " value"]
+    least_hours: float
 
     @property
     def length(self) -> Float[ndarray, " value"]:
@@ -72,14 +73,16 @@ class Path:
     def window(self, amount: Float[ndarray, " value"], hours: float, *, least: float) -> tuple[Line, Line]:
         """Sum of an amount per step over the last `hours` and the hours so covered, by value.
 
-        A step that begins before the window counts by the share of its time within. NaN where a hole lies in
+        A step that begins before the window counts by the share of its time within; on a panel of sessions a window
+        is at least one session long. NaN where a hole lies in
         the window or less than the share `least` of it is covered.
         """
         running = np.cumsum(amount)
-        start = np.maximum(self.hours - hours, self.hours[:1])
+        length = max(hours, self.least_hours)
+        start = np.maximum(self.hours - length, self.hours[:1])
         total = running - np.interp(start, self.hours, running)
         covered = self.hours - start
-        is_whole = (covered >= least * hours) & (self.breaks_at(start) == self.breaks)
+        is_whole = (covered >= least * length) & (self.breaks_at(start) == self.breaks)
         return np.where(is_whole, total, np.nan), np.where(is_whole, covered, np.nan)
 
     def breaks_at(self, moment: Line) -> Int[ndarray, " value"]:
@@ -105,7 +108,13 @@ def path(panel: Panel, underlying: int, *, factor: str = "forward") -> Path:
     counted = np.cumsum(panel.is_after_hole)[rows]
     is_break: Bool[ndarray, " value"] = np.diff(counted, prepend=counted[:1]) > 0
     is_break |= np.diff(hours, prepend=hours[:1]) > panel.gap_steps * panel.step_hours
-    return Path(rows=rows, hours=hours, value=values[rows], breaks=np.cumsum(is_break))
+    return Path(
+        rows=rows,
+        hours=hours,
+        value=values[rows],
+        breaks=np.cumsum(is_break),
+        least_hours=panel.step_hours if panel.clock == "sessions" else 0.0,
+    )
 
 
 def over_underlyings(panel: Panel, lines: list[Line]) -> Column:

@@ -115,7 +115,8 @@ class Leverage:
     def _line(self, track: Path, panel: Panel, underlying: int) -> Line:
         change, covered = track.window(track.step, self.hours, least=LEAST_COVERED)
         level = panel.factor(self.pillar)[track.rows, underlying]
-        start = np.searchsorted(track.hours, track.hours - self.hours, side="right") - 1
+        length = max(self.hours, track.least_hours)
+        start = np.searchsorted(track.hours, track.hours - length, side="right") - 1
         deviation = np.exp(level[np.maximum(start, 0)]) * np.sqrt(covered / panel.hours_per_year)
         return np.clip(change / deviation, -CLIP, 0.0)
 

@@ -52,8 +52,9 @@ def pit(samples: ArrayLike, observed: ArrayLike, *, weights: ArrayLike | None = 
     drawn, seen = cells(samples, observed)
     weight = shares(weights, len(drawn))
     size = 1.0 / float(np.sum(weight**2))
-    below = np.tensordot(weight, drawn < seen, axes=1)
-    upto = np.tensordot(weight, drawn <= seen, axes=1)
+    below, upto = (
+        np.clip(np.tensordot(weight, is_there, axes=1), 0.0, 1.0) for is_there in (drawn < seen, drawn <= seen)
+    )
     return below * size / (size + 1.0), (upto * size + 1.0) / (size + 1.0)
 
 

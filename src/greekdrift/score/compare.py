@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 from numpy.typing import ArrayLike
-from scipy.stats import t as student
+from scipy.special import stdtr
 
 from greekdrift.errors import InputError
 from greekdrift.score.samples import finite
@@ -54,7 +54,7 @@ def diebold_mariano(first: ArrayLike, second: ArrayLike, *, horizon: int, lag: i
             raise InputError(f"Diebold-Mariano: the loss difference is {mean:g} at every origin; there is no variance.")
         return DieboldMariano(mean=0.0, statistic=0.0, p_value=1.0, n=n, lag=bandwidth)
     statistic = mean / sqrt(variance / n) * sqrt(correction)
-    chance = float(2.0 * student.sf(abs(statistic), df=n - 1))
+    chance = float(2.0 * stdtr(n - 1, -abs(statistic)))
     return DieboldMariano(mean=mean, statistic=statistic, p_value=chance, n=n, lag=bandwidth)
 
 
