@@ -1,7 +1,7 @@
 """What a feature is, and windows over irregular time."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -11,8 +11,10 @@ from greekdrift.features.history import Panel
 
 Column = Float[ndarray, "row underlying"]
 Line = Float[ndarray, " row"]
+Values = Float[ndarray, " value"]
 
 
+@runtime_checkable
 class Feature(Protocol):
     """One number per row and underlying, made from rows that were known by then.
 
@@ -54,23 +56,23 @@ class Path:
     """
 
     rows: Int[ndarray, " value"]
-    hours: Float[ndarray, " value"]
-    value: Float[ndarray, " value"]
+    hours: Values
+    value: Values
     breaks: Int[ndarray, " value"]
     least_hours: float
 
     @property
-    def length(self) -> Float[ndarray, " value"]:
+    def length(self) -> Values:
         """Hours of each step; 0 for the first."""
         return np.diff(self.hours, prepend=self.hours[:1])
 
     @property
-    def step(self) -> Float[ndarray, " value"]:
+    def step(self) -> Values:
         """Change over each step; 0 for the first and over a hole."""
         change = np.diff(self.value, prepend=self.value[:1])
         return np.where(np.diff(self.breaks, prepend=self.breaks[:1]) > 0, 0.0, change)
 
-    def window(self, amount: Float[ndarray, " value"], hours: float, *, least: float) -> tuple[Line, Line]:
+    def window(self, amount: Values, hours: float, *, least: float) -> tuple[Values, Values]:
         """Sum of an amount per step over the last `hours` and the hours so covered, by value.
 
         A step that begins before the window counts by the share of its time within; on a panel of sessions a window
@@ -85,12 +87,12 @@ class Path:
         is_whole = (covered >= least * length) & (self.breaks_at(start) == self.breaks)
         return np.where(is_whole, total, np.nan), np.where(is_whole, covered, np.nan)
 
-    def breaks_at(self, moment: Line) -> Int[ndarray, " value"]:
+    def breaks_at(self, moment: Values) -> Int[ndarray, " value"]:
         """Number of holes before an instant; within a step, that of the step's beginning."""
         at = np.searchsorted(self.hours, moment, side="right") - 1
         return self.breaks[np.maximum(at, 0)]
 
-    def spread(self, values: Line, rows: int) -> Line:
+    def spread(self, values: Values, rows: int) -> Line:
         """Values on the panel's rows; NaN where the underlying has no value."""
         out = np.full(rows, np.nan)
         out[self.rows] = values

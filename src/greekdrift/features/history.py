@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
@@ -125,7 +125,7 @@ class Panel:
             raise InputError(f'the panel has no feature "{name}"; {nearest(name, self.feature_names)}')
         return self.features[:, :, self.feature_names.index(name)]
 
-    def until(self, moment: datetime | np.datetime64) -> Self:
+    def until(self, moment: datetime | np.datetime64) -> "Panel":
         """The rows that were known at an instant; none is an error.
 
         >>> from greekdrift.features.history import example
@@ -143,12 +143,12 @@ class Panel:
             )
         return self._cut(slice(0, count))
 
-    def since(self, moment: datetime | np.datetime64) -> Self:
+    def since(self, moment: datetime | np.datetime64) -> "Panel":
         """The rows from an instant on; for shortening a history, never for hiding what is known."""
         limit = datetime64(moment) if isinstance(moment, datetime) else moment
         return self._cut(slice(int(np.searchsorted(self.as_of, limit, side="left")), len(self)))
 
-    def select(self, underlyings: tuple[str, ...]) -> Self:
+    def select(self, underlyings: tuple[str, ...]) -> "Panel":
         """The panel of some underlyings, in that order."""
         unknown = [name for name in underlyings if name not in self.underlyings]
         if unknown:
@@ -206,7 +206,7 @@ class Panel:
         is_near = np.abs(self.hours[target] - wanted) <= tolerance_hours
         return target, is_near & (target > np.arange(len(self)))
 
-    def _cut(self, rows: slice) -> Self:
+    def _cut(self, rows: slice) -> "Panel":
         columns = {name: getattr(self, name)[rows] for name in ("as_of", "known_at", "state", "features")}
         return replace(self, **columns)
 

@@ -11,14 +11,14 @@ from math import pi, sqrt
 
 import numpy as np
 
-from greekdrift.features.feature import Column, Line, Path, over_underlyings, path
+from greekdrift.features.feature import Column, Path, Values, over_underlyings, path
 from greekdrift.features.history import Panel
 
 LEAST_COVERED = 0.8
 CLIP = 3.0
 TIMING = "known with the row, from it and earlier rows"
 
-LineOf = Callable[[Path, Panel, int], Line]
+ValuesOf = Callable[[Path, Panel, int], Values]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ class RealisedVariance:
         """Values (row, underlying)."""
         return _per_underlying(panel, self._line)
 
-    def _line(self, track: Path, panel: Panel, _: int) -> Line:
+    def _line(self, track: Path, panel: Panel, _: int) -> Values:
         total, covered = track.window(track.step**2, self.hours, least=LEAST_COVERED)
         return _log(total * panel.hours_per_year / covered)
 
@@ -76,7 +76,7 @@ class JumpShare:
         """Values (row, underlying)."""
         return _per_underlying(panel, self._line)
 
-    def _line(self, track: Path, _: Panel, __: int) -> Line:
+    def _line(self, track: Path, _: Panel, __: int) -> Values:
         length = track.length
         scaled = np.abs(np.divide(track.step, np.sqrt(length), out=np.zeros_like(length), where=length > 0.0))
         neighbour = np.concatenate([[0.0], scaled[:-1]])[: len(scaled)]
@@ -112,7 +112,7 @@ class Leverage:
         """Values (row, underlying)."""
         return _per_underlying(panel, self._line)
 
-    def _line(self, track: Path, panel: Panel, underlying: int) -> Line:
+    def _line(self, track: Path, panel: Panel, underlying: int) -> Values:
         change, covered = track.window(track.step, self.hours, least=LEAST_COVERED)
         level = panel.factor(self.pillar)[track.rows, underlying]
         length = max(self.hours, track.least_hours)
@@ -144,13 +144,13 @@ class Return:
         """Values (row, underlying)."""
         return _per_underlying(panel, self._line)
 
-    def _line(self, track: Path, panel: Panel, underlying: int) -> Line:
+    def _line(self, track: Path, panel: Panel, underlying: int) -> Values:
         change, _ = track.window(track.step, self.hours, least=LEAST_COVERED)
         level = panel.factor(self.pillar)[track.rows, underlying]
         return np.clip(change / (np.exp(level) * sqrt(24.0 / panel.hours_per_year)), -5.0, 5.0)
 
 
-def _per_underlying(panel: Panel, line: LineOf) -> Column:
+def _per_underlying(panel: Panel, line: ValuesOf) -> Column:
     lines = []
     for at in range(len(panel.underlyings)):
         track = path(panel, at)
@@ -160,7 +160,7 @@ def _per_underlying(panel: Panel, line: LineOf) -> Column:
     return over_underlyings(panel, lines)
 
 
-def _log(values: Line) -> Line:
+def _log(values: Values) -> Values:
     """Logarithm of what is positive; the rest is missing."""
     is_positive = values > 0.0
     return np.where(is_positive, np.log(np.where(is_positive, values, 1.0)), np.nan)

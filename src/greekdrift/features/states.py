@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol, Self, runtime_checkable
+from typing import Protocol, runtime_checkable
 from zipfile import BadZipFile
 
 import numpy as np
@@ -51,7 +51,7 @@ class States:
     source_digest: str = ""
 
     @classmethod
-    def read(cls, path: Path) -> Self | None:
+    def read(cls, path: Path) -> "States | None":
         """The states of a file; none if there is no file or it is damaged."""
         if not path.is_file():
             return None

@@ -14,7 +14,6 @@ from greekdrift.errors import DataError
 from greekdrift.units import aware, datetime64, from_datetime64, stamp
 
 Instants = Shaped[ndarray, " row"]
-Rows = Int[ndarray, " row"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -26,8 +25,8 @@ class Fold:
 
     start: datetime
     train_until: datetime
-    train: Rows
-    test: Rows
+    train: Int[ndarray, " train"]
+    test: Int[ndarray, " test"]
 
 
 def walk_forward(
