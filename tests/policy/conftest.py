@@ -1,14 +1,19 @@
 """Hand-made markets for the policy: a BTC and ETH chain with a smile, quotes and volumes, and accounts on it."""
 
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from greekdrift import greeks
-from greekdrift.book import Account, Band, Chain, Kind, Mandate, Position, View
+from greekdrift import greeks, policy
+from greekdrift.book import Account, Band, Chain, Kind, Mandate, Position, Scenarios, View
 from greekdrift.book.instrument import deribit_name, parse
-from greekdrift.config import load_venue
+from greekdrift.config import load_rules, load_venue
+from greekdrift.policy.breach import quantities
+from greekdrift.surface import fit
+from greekdrift.surface.revalue import revalue
+from greekdrift.surface.state import FACTORS, LEVEL
 
 AS_OF = datetime(2026, 3, 2, 10, tzinfo=UTC)
 EXPIRIES = tuple(datetime(2026, *day, 8, tzinfo=UTC) for day in ((3, 6), (3, 13), (3, 27), (4, 24), (6, 26), (9, 25)))
@@ -122,6 +127,14 @@ SHORT_STRADDLES = {
 
 
 @pytest.fixture(scope="session")
+def made():
+    """The makers of this page."""
+    return SimpleNamespace(
+        chain=made_chain, mandate=made_mandate, account=made_account, straddles=SHORT_STRADDLES, as_of=AS_OF
+    )
+
+
+@pytest.fixture(scope="session")
 def chain():
     return made_chain()
 
@@ -131,6 +144,50 @@ def venue():
     return load_venue("deribit")
 
 
+@pytest.fixture(scope="session")
+def rules():
+    return load_rules("derive_pm2")
+
+
 @pytest.fixture
 def desk():
+    """Short straddles with a gamma and vega far outside their bands."""
     return made_account(SHORT_STRADDLES)
+
+
+@pytest.fixture(scope="session")
+def case_of(chain, rules, venue):
+    """The case of an account on the made chain."""
+
+    def build(account, *, on=chain, **options):
+        return policy.case(on, account, rules=rules, venue=venue, now=AS_OF, **options)
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def outlook(chain):
+    """A revaluation of some rows under diffusive scenarios with a leverage effect."""
+    surface = fit.fit(chain)
+
+    def build(case, *, n=200, horizons=(6.0, 12.0, 24.0), volatility=0.55, seed=0):
+        draw = np.random.default_rng(seed)
+        steps = np.sqrt(np.diff((0.0, *horizons)) / 8760.0)[None, :, None]
+        shape = (n, len(horizons), 2)
+        spot, other = (np.cumsum(draw.normal(size=shape) * steps, axis=1) for _ in range(2))
+        increments = np.zeros((*shape, len(FACTORS)))
+        increments[..., 0] = volatility * spot
+        increments[..., LEVEL] = (0.8 * other - 0.3 * spot)[..., None]
+        scenarios = Scenarios(
+            underlyings=("BTC", "ETH"),
+            factors=FACTORS,
+            horizons=np.array(horizons),
+            increments=increments,
+            weights=np.full(n, 1.0 / n),
+            as_of=chain.as_of,
+            known_at=chain.as_of,
+            provenance="diffusion",
+        )
+        return revalue(chain, surface, scenarios, rows=case.universe.rows, names=quantities(case.mandate))
+
+    return build

@@ -4,7 +4,7 @@ A banded quantity is linear in the contracts held, with coefficients that depend
 So the loss of any trade is exact: each row was repriced once per scenario, no Greek is extended by a Taylor series.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -23,7 +23,7 @@ Matrix = Float[ndarray, "band row"]
 def quantities(mandate: Mandate) -> tuple[str, ...]:
     """Names of line quantities that the bands of a mandate are made of, in scenarios."""
     names = {_quantity(band) for band in mandate.bands}
-    if any(_is_collateral(band) for band in mandate.bands):
+    if any(is_collateral(band) for band in mandate.bands):
         names.add("pnl_coin")
     return tuple(sorted(names))
 
@@ -36,7 +36,7 @@ def now_matrix(chain: Chain, mandate: Mandate, rows: Int[ndarray, " row"]) -> Ma
     """
     _, share = band_selection(chain, mandate)
     line = line_quantities(chain, sorted({_quantity(band) for band in mandate.bands}), rows)
-    return share[:, rows] * _columns(mandate, line, rows.size)
+    return share[:, rows] * columns(mandate, line, rows.size)
 
 
 def now_values(chain: Chain, account: Account, universe: Universe, matrix: Matrix) -> Float[ndarray, " band"]:
@@ -107,19 +107,21 @@ def _scenario_matrix(
     left[rows] = revaluation.time_to_expiry[horizon, at]
     _, share = band_selection(chain, mandate, time_to_expiry=left)
     cubes = {name: revaluation.cube(name)[scenarios, horizon][:, at] for name in quantities(mandate)}
-    columns = []
+    by_band = []
     for band in mandate.bands:
         column = cubes[_quantity(band)]
-        columns.append(column + cubes["pnl_coin"] if _is_collateral(band) else column)
-    shaped = np.stack(columns, axis=1) if columns else np.zeros((scenarios.size, 0, rows.size))
+        by_band.append(column + cubes["pnl_coin"] if is_collateral(band) else column)
+    shaped = np.stack(by_band, axis=1) if by_band else np.zeros((scenarios.size, 0, rows.size))
     return shaped * share[:, rows]
 
 
-def _columns(mandate: Mandate, line: dict[str, ndarray], size: int) -> Matrix:
+def columns(mandate: Mandate, line: Mapping[str, ndarray], size: int) -> Matrix:
+    """The quantity that each band sums, per contract of each row."""
     return np.array([line[_quantity(band)] for band in mandate.bands]).reshape(len(mandate.bands), size)
 
 
-def _is_collateral(band: Band) -> bool:
+def is_collateral(band: Band) -> bool:
+    """True for the delta that counts the coin equity."""
     return band.greek == "delta" and band.view is View.COLLATERAL
 
 

@@ -17,6 +17,8 @@ from greekdrift.policy.impact import Costs, SquareRoot, costs
 from greekdrift.units import days
 
 DEFAULT_TENORS = ((0.0, 30.0), (30.0, 90.0), (90.0, 1e6))
+ROLLED_LINES = 8
+"""Held options, by gross vega, whose neighbours are candidates."""
 WANTED_DELTAS = (0.5, 0.25, -0.25)
 """Delta on the forward of the options looked for in each expiry: at the money, and the two wings."""
 
@@ -42,7 +44,8 @@ def universe(
 
     Options are opened only with two sides quoted, a traded volume that is not 0, and at least the mandate's
     `min_hedge_days` to live; held ones can always be reduced. Each trade is bounded by the mandate's share of the
-    24-hour volume, where one is recorded, and by its largest order.
+    24-hour volume and by its largest order. An unknown volume is not a large one: such options of a recorded chain
+    are not traded; on modelled chains and for linear contracts the largest order alone bounds.
     """
     mandate = _mandate(account)
     held_rows = chain.rows(account.quantities())
@@ -138,12 +141,12 @@ def _near_deltas(chain: Chain, rows: ndarray, per_expiry: int) -> list[int]:
 
 
 def _neighbours(chain: Chain, account: Account, underlying: str, listed: Bool[ndarray, " row"]) -> list[int]:
-    """For each held option the next strikes of its expiry, and its own strike in the next expiry."""
+    """For the largest held options the next strikes of their expiry, and their own strike in the next expiry."""
+    held = [one for one in account.positions if one.instrument.is_option and one.instrument.underlying == underlying]
+    rows = chain.rows([one.instrument.name for one in held])
+    size = np.abs([one.quantity for one in held]) * line_quantities(chain, ("vega",), rows)["vega"]
     found: list[int] = []
-    for position in account.positions:
-        if not position.instrument.is_option or position.instrument.underlying != underlying:
-            continue
-        row = int(chain.rows([position.instrument.name])[0])
+    for row in rows[np.argsort(-size, kind="stable")[:ROLLED_LINES]]:
         alike = listed & (chain.is_call == chain.is_call[row]) & (chain.is_inverse == chain.is_inverse[row])
         same = np.flatnonzero(alike & (chain.expiry == chain.expiry[row]))
         above, below = same[chain.strike[same] > chain.strike[row]], same[chain.strike[same] < chain.strike[row]]
@@ -162,11 +165,12 @@ def _bounds(
     for underlying in sorted({band.underlying for band in mandate.bands}):
         listed |= _open_options(chain, mandate, underlying)
     banded = np.isin(chain.underlying[rows], sorted({band.underlying for band in mandate.bands}))
-    kinds = np.array([chain.instruments[row].kind in mandate.hedge_kinds for row in rows])
+    kinds = np.array([chain.instruments[row].kind in mandate.hedge_kinds for row in rows], dtype=np.bool_)
     short_lived = days(chain.time_to_expiry[rows]) < mandate.min_hedge_days
     may_open = np.where(chain.is_option[rows], listed[rows], banded & ~short_lived) & kinds
     volume = chain.volume_24h[rows]
-    share = np.where(np.isnan(volume), np.inf, mandate.max_participation * volume)
+    unknown = np.where(chain.is_option[rows] & (chain.origin == "recorded"), 0.0, np.inf)
+    share = np.where(np.isnan(volume), unknown, mandate.max_participation * volume)
     most = np.minimum(share, mandate.max_order_notional_usd / notional_usd(chain, rows))
     upper = np.where(may_open, most, np.minimum(np.maximum(-held, 0.0), most))
     lower = -np.where(may_open, most, np.minimum(np.maximum(held, 0.0), most))

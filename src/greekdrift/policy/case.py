@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
-from greekdrift.book import Account, Chain, Kind, Mandate, Order, Venue, after_orders
+from greekdrift.book import Account, Chain, Kind, Mandate, Order, Venue, after_orders, digest
 from greekdrift.book.rules import RuleSet
 from greekdrift.errors import BookError
 from greekdrift.greeks.exposure import line_quantities
@@ -20,7 +20,9 @@ from greekdrift.policy.candidates import Universe, notional_usd, universe
 from greekdrift.policy.impact import SquareRoot, delta_cost_share
 from greekdrift.policy.limits import cash_limits, cost_limit, no_further_outside
 from greekdrift.policy.lots import Lots
+from greekdrift.policy.relief import Cut
 from greekdrift.policy.solver import Hinges, Limits, Programme
+from greekdrift.policy.stress import Stressed, stressed
 
 Trade = Float[ndarray, " row"]
 
@@ -40,8 +42,10 @@ class Case:
     values: Float[ndarray, " band"]
     matrix: Float[ndarray, "band row"]
     limits: Limits
+    stress: Stressed
     lots: Lots
     margin: MarginResult
+    chain_digest: str
 
     @property
     def nothing(self) -> Trade:
@@ -78,6 +82,21 @@ class Case:
         """The exact margin after a trade."""
         return grid.requirement(self.chain, self.after(trade), self.rules) if np.any(trade) else self.margin
 
+    def stands(self, trade: Trade) -> bool:
+        """Whether a trade keeps every limit, the rule under stress, and the required excess by the exact engine."""
+        if not np.any(trade):
+            return True
+        if np.any(self.stress.is_broken(trade)) or not self.limits.are_kept(trade):
+            return False
+        return self.margin_after(trade).excess_usd >= self.required_excess_usd - 1e-6
+
+    def cuts(self, trade: Trade) -> list[Limits]:
+        """Further rows that a trade which does not stand has shown to be needed."""
+        broken = self.stress.is_broken(trade)
+        rows = [self.stress.limits(broken)] if np.any(broken) else []
+        is_short = self.margin_after(trade).excess_usd < self.required_excess_usd - 1e-6
+        return [*rows, self.margin_cut(trade)] if is_short else rows
+
     def programme(self, hinges: Hinges, limits: Sequence[Limits] = ()) -> Programme:
         """The convex programme of this case with some hinges and further limits."""
         costs = self.universe.costs
@@ -110,16 +129,19 @@ class Case:
             bound=np.array([max(bound, 0.0)]),
         )
 
-    def margin_hinge(self, trade: Trade, *, price: float) -> Hinges:
-        """What is missing to the buffer, priced per USD, linear at a trade: worth trading for where it is missing."""
+    def shortage_usd(self, trade: Trade) -> float:
+        """What is missing to the liquidity buffer after a trade."""
+        return max(self.mandate.liquidity_buffer_usd - self.margin_after(trade).excess_usd, 0.0)
+
+    def shortage_cut(self, trade: Trade) -> Cut:
+        """The shortage before its zero, IM + cost + buffer − equity, linear at a trade."""
         found, slope = self.margin_slope(trade)
-        start = found.initial_margin_usd - float(slope @ trade) + self.mandate.liquidity_buffer_usd
-        return Hinges(
-            slope=slope[None],
-            start=np.array([start - self.margin.equity_usd]),
-            floor=np.array([-np.inf]),
-            ceiling=np.zeros(1),
-            price=np.array([price]),
+        costs = self.universe.costs
+        return Cut(
+            trade=trade,
+            value=self.mandate.liquidity_buffer_usd - found.excess_usd,
+            bought=slope + np.nan_to_num(costs.buy_cost),
+            sold=np.nan_to_num(costs.sell_cost) - slope,
         )
 
 
@@ -132,8 +154,12 @@ def case(
     now: datetime,
     law: SquareRoot | None = None,
     ticket_usd: float = 20.0,
+    chain_digest: str | None = None,
 ) -> Case:
-    """The case of an account; an account without a mandate, or under another rule set, is refused."""
+    """The case of an account; an account without a mandate, or under another rule set, is refused.
+
+    `chain_digest` saves working it out again where many accounts share a chain.
+    """
     mandate = account.mandate
     if mandate is None:
         raise BookError(f"{account.account_id} has no mandate; add one to the book file.")
@@ -143,6 +169,7 @@ def case(
     rows = tradable.rows
     matrix = now_matrix(chain, mandate, rows)
     values = now_values(chain, account, tradable, matrix)
+    aims = _targets(chain, mandate, tradable)
     limits = [no_further_outside(mandate.bands, values, matrix), cost_limit(tradable, mandate)]
     return Case(
         chain=chain,
@@ -152,10 +179,11 @@ def case(
         venue=venue,
         now=now,
         universe=tradable,
-        targets=_targets(chain, mandate, tradable),
+        targets=aims,
         values=values,
         matrix=matrix,
         limits=Limits.together([*limits, cash_limits(chain, account, tradable)]),
+        stress=stressed(chain, account, mandate, rules, tradable, targets=aims, now=values, now_slope=matrix),
         lots=Lots(
             lot=tradable.costs.lot,
             notional_usd=notional_usd(chain, rows),
@@ -163,6 +191,7 @@ def case(
             ticket_usd=ticket_usd,
         ),
         margin=grid.requirement(chain, account, rules),
+        chain_digest=chain_digest or digest(chain),
     )
 
 

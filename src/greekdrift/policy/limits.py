@@ -53,5 +53,6 @@ def cash_limits(chain: Chain, account: Account, universe: Universe) -> Limits:
     sells = np.nan_to_num(costs.sell_fee * per_fee - is_paid * size * costs.sell_limit)
     currencies = sorted({one.currency for one in instruments})
     paid_in = np.array([[one.currency == name for one in instruments] for name in currencies])
+    paid_in = paid_in.reshape(len(currencies), rows.size)
     held = np.array([account.collateral.get(name, 0.0) for name in currencies])
     return Limits(bought=paid_in * buys, sold=paid_in * sells, bound=np.maximum(held, 0.0))

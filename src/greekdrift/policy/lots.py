@@ -22,13 +22,32 @@ STEPS = (1.0, 5.0, 25.0, 125.0, 625.0)
 class Lots:
     """Lot of each instrument, its notional in USD per contract, and which are linear (they are rounded last).
 
-    `ticket_usd` is what an order costs whatever its size: attention, and the risk between the legs.
+    `ticket_usd` is what an order costs whatever its size: attention, and the risk between the legs. The last
+    `auxiliary` columns of a programme are no instruments but amounts that follow from the trade; they have no lots.
     """
 
     lot: Trade
     notional_usd: Trade
     is_linear: Bool[ndarray, " instrument"]
     ticket_usd: float
+    auxiliary: int = 0
+
+    def widened(self, columns: int) -> "Lots":
+        """The same lots before some auxiliary columns."""
+        one = np.ones(columns)
+        return Lots(
+            lot=np.concatenate([self.lot, one]),
+            notional_usd=np.concatenate([self.notional_usd, 0.0 * one]),
+            is_linear=np.concatenate([self.is_linear, one > 0.0]),
+            ticket_usd=self.ticket_usd,
+            auxiliary=columns,
+        )
+
+    @property
+    def is_auxiliary(self) -> Bool[ndarray, " instrument"]:
+        """True for the columns that are no instruments."""
+        is_auxiliary: ndarray = np.arange(self.lot.size) >= self.lot.size - self.auxiliary
+        return is_auxiliary
 
 
 def whole_lots(programme: Programme, lots: Lots) -> Trade:
@@ -38,17 +57,21 @@ def whole_lots(programme: Programme, lots: Lots) -> Trade:
     again → options to the nearest lot → linear contracts solved again for these options → nearest lot → single
     moves of a few lots as long as one of them helps.
     """
-    support = np.flatnonzero(_matters(_sparse(programme, lots), lots))
     trade = np.zeros_like(programme.lower)
-    if support.size == 0:
+    traded = _matters(_sparse(programme, lots), lots)
+    if not np.any(traded):
         return trade
+    support = np.flatnonzero(traded | lots.is_auxiliary)
     trade[support] = solve(programme.on(support)).trade
-    trade = np.where(_matters(trade, lots), trade, 0.0)
+    trade = np.where(_matters(trade, lots) | lots.is_auxiliary, trade, 0.0)
     is_option = ~lots.is_linear
     trade[is_option] = _nearest(programme, trade, lots)[is_option]
     linear = np.flatnonzero(lots.is_linear)
     trade[linear] = solve(_given(programme, trade, linear)).trade if linear.size else trade[linear]
     trade[linear] = _nearest(programme, trade, lots)[linear]
+    if lots.auxiliary:
+        last = np.flatnonzero(lots.is_auxiliary)
+        trade[last] = solve(_given(programme, trade, last)).trade
     return polish(programme, lots, trade, support=np.union1d(support, linear))
 
 
@@ -61,10 +84,11 @@ def _sparse(programme: Programme, lots: Lots) -> Trade:
     """
     trade = solve(programme).trade
     for _ in range(REWEIGHTINGS if lots.ticket_usd > 0.0 else 0):
-        support = np.flatnonzero(_matters(trade, lots))
-        if support.size <= 1:
+        traded = _matters(trade, lots)
+        if np.count_nonzero(traded) <= 1:
             break
-        extra = lots.ticket_usd / (np.abs(trade) + lots.lot)[support]
+        support = np.flatnonzero(traded | lots.is_auxiliary)
+        extra = np.where(lots.is_auxiliary, 0.0, lots.ticket_usd / (np.abs(trade) + lots.lot))[support]
         part = programme.on(support)
         dearer = replace(part, buy_cost=part.buy_cost + extra, sell_cost=part.sell_cost + extra)
         trade = np.zeros_like(trade)
@@ -75,6 +99,7 @@ def _sparse(programme: Programme, lots: Lots) -> Trade:
 def polish(programme: Programme, lots: Lots, trade: Trade, *, support: ndarray) -> Trade:
     """Moves single instruments by a few lots while that lowers the broken limits or, with none, the objective."""
     hinges, limits = programme.hinges, programme.limits
+    support = support[~lots.is_auxiliary[support]]
     move, size = (grid.ravel() for grid in np.meshgrid(support, [*STEPS, *(-step for step in STEPS)], indexing="ij"))
     step = size * lots.lot[move]
     slope = hinges.slope[:, move] * step
@@ -104,19 +129,20 @@ def polish(programme: Programme, lots: Lots, trade: Trade, *, support: ndarray) 
 def _matters(trade: Trade, lots: Lots) -> Bool[ndarray, " instrument"]:
     size = np.abs(trade) * lots.notional_usd
     matters: ndarray = (size >= PRUNE_SHARE * size.max(initial=0.0)) & (np.abs(trade) >= 0.5 * lots.lot)
-    return matters
+    return matters & ~lots.is_auxiliary
 
 
 def _nearest(programme: Programme, trade: Trade, lots: Lots) -> Trade:
     """Nearest whole lots that lie within the bounds."""
     lower = np.ceil(programme.lower / lots.lot - 1e-9)
     upper = np.floor(programme.upper / lots.lot + 1e-9)
-    return _on_lots(np.clip(np.round(trade / lots.lot), lower, upper) * lots.lot, lots)
+    nearest = np.clip(np.round(trade / lots.lot), lower, upper) * lots.lot
+    return np.where(lots.is_auxiliary, trade, _on_lots(nearest, lots))
 
 
 def _on_lots(trade: Trade, lots: Lots) -> Trade:
-    exact: ndarray = np.round(np.round(trade / lots.lot) * lots.lot, 9)
-    return exact + 0.0
+    exact = np.round(np.round(trade / lots.lot) * lots.lot, 9)
+    return np.where(lots.is_auxiliary, trade, exact + 0.0)
 
 
 def _given(programme: Programme, trade: Trade, kept: ndarray) -> Programme:

@@ -31,7 +31,7 @@ def _reason(at: Case, trade: Trade, loss: Hinges, row: int, with_all: ndarray, a
         gain = np.where(of_delta & np.any(gain[~of_delta] > 0.0), -np.inf, gain)
     best = int(np.argmax(gain))
     if not gain[best] > 0.0:
-        return "margin: keeps the requirement within the equity" if at.limits.bound.size else ""
+        return "supports the other orders: no band is worse without it, but margin, stress or cost is"
     target = at.targets[best]
     is_outside = target.band.distance_outside(float(at.values[best])) > 0.0
     when = "outside" if is_outside else "expected outside"
