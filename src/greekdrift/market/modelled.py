@@ -29,8 +29,7 @@ from greekdrift.book import Chain, Instrument, Product, Venue
 from greekdrift.book.instrument import generic_name, parse
 from greekdrift.errors import DataError
 from greekdrift.market.listing import ladder, third_friday
-from greekdrift.market.schema import prices
-from greekdrift.market.ticks import outward
+from greekdrift.market.ticks import outward, prices
 from greekdrift.units import DAYS_PER_YEAR, years_between
 
 TENORS = (30.0, 60.0, 91.0)

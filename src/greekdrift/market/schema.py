@@ -22,8 +22,8 @@ from greekdrift.book import Chain, Instrument, Kind, Settlement, Venue
 from greekdrift.book.chain import years_to
 from greekdrift.book.instrument import parse
 from greekdrift.errors import DataError, InputError, nearest
-from greekdrift.greeks import compute
-from greekdrift.market.ticks import outward
+from greekdrift.market import plausible
+from greekdrift.market.ticks import outward, prices
 from greekdrift.units import datetime64, from_datetime64, stamp
 
 NEEDED = ("snapshot_ts_utc", "instrument_name", "mark_iv", "forward_price_usd", "index_price_usd")
@@ -40,11 +40,6 @@ OPTIONAL = (
     "origin",
     "venue",
 )
-LARGEST_MEDIAN_VOLATILITY = 5.0
-"""Above it a column of volatilities is taken for points; the largest median of a recorded chain was 1.02."""
-
-LARGEST_LOG_BASIS = 1.0
-"""Above it a forward and its index are not in one unit."""
 
 
 def needed(present: Iterable[str], *, where: str) -> list[str]:
@@ -52,7 +47,7 @@ def needed(present: Iterable[str], *, where: str) -> list[str]:
     columns = list(present)
     for name in NEEDED:
         if name not in columns:
-            raise DataError(f'{where} has no column "{name}"; {nearest(name, columns)}. Rename or add it.')
+            raise DataError(f'{where} has no column "{name}"; {nearest(name, columns)} Rename or add it.')
     found = [name for name in (*NEEDED, *OPTIONAL) if name in columns]
     for price in PRICES:
         options = [f"{price}_price_coin", f"{price}_price_usd"]
@@ -61,7 +56,7 @@ def needed(present: Iterable[str], *, where: str) -> list[str]:
             also = "" if price == "mark" else f' or "{price}_iv"'
             raise DataError(
                 f'{where} has no column "{options[0]}" (coin) or "{options[1]}" (USD){also}; '
-                f"{nearest(options[0], columns)}."
+                f"{nearest(options[0], columns)}"
             )
         found += there
     return found
@@ -120,7 +115,7 @@ def quotes(raw: pd.DataFrame, *, where: str) -> pd.DataFrame:
         coin, usd = (raw.get(f"{price}_price_{unit}") for unit in ("coin", "usd"))
         if coin is None and usd is None:
             table[price] = np.full(len(raw), np.nan)
-            table[f"{price}_iv"] = _numbers(raw[f"{price}_iv"], where=where)
+            table[f"{price}_iv"] = _volatilities(raw[f"{price}_iv"], named.names, where=where)
         else:
             table[price] = _price(coin, usd, is_coin, named.names, price=price, where=where)
     for name, column in (
@@ -145,18 +140,29 @@ def quotes(raw: pd.DataFrame, *, where: str) -> pd.DataFrame:
 
 
 def instants(column: pd.Series, *, where: str) -> np.ndarray:
-    """`datetime64[us]` in UTC of a column of times; text is parsed, times without a zone are UTC as the name says."""
+    """`datetime64[us]` in UTC of a column of times; text is parsed, times without a zone are UTC as the name says.
+
+    Numbers are refused: whether they count seconds or microseconds, and from when, nobody can tell.
+    """
+    remedy = "write ISO 8601 in UTC, like 2026-02-05T08:00Z"
+    if column.dtype.kind in "iufcb":
+        raise DataError(f"{where}: {column.name} is not a column of times: it holds {column.dtype}; {remedy}.")
     try:
         times = pd.to_datetime(column, utc=True, format="ISO8601")
-    except (ValueError, TypeError) as problem:
-        raise DataError(f"{where}: {column.name} is not a column of times ({problem}).") from None
+    except (ValueError, TypeError):
+        read = pd.to_datetime(column.astype(str), utc=True, format="ISO8601", errors="coerce")
+        at = int(np.argmax((read.isna() & column.notna()).to_numpy()))
+        raise DataError(
+            f'{where}: {column.name} is not a column of times: "{column.iloc[at]}" in row {at}; {remedy}.'
+        ) from None
     return times.dt.tz_localize(None).to_numpy(dtype="datetime64[us]")
 
 
 def chain_of(rows: pd.DataFrame, *, venue: Venue, as_of: datetime, known_after: timedelta, where: str) -> Chain:
     """The chain of quotes of one instant, with the venue's contract sizes and a perpetual where the file has none.
 
-    `index_price` is the median of the rows' index by underlying (a collector's calls may be minutes apart).
+    `index_price` is the median of the rows' index by underlying (a collector's calls may be minutes apart). Numbers
+    that contradict each other are refused as `plausible` says.
     The added perpetual has forward = mark = index and is quoted at the venue's half-spread, rounded outwards to its
     tick; its volume and open interest are not known.
     """
@@ -165,25 +171,28 @@ def chain_of(rows: pd.DataFrame, *, venue: Venue, as_of: datetime, known_after: 
         raise DataError(f"{where} has no rows at {stamp(as_of)}.")
     _right_venue(rows, venue, where=where)
     underlying = np.array([row.underlying for row in instruments])
-    index = _index(rows["index_price"].to_numpy(), underlying, where=where)
+    index = plausible.index(rows, underlying, where=where)
     columns: dict[str, Any] = {name: rows[name].to_numpy(dtype=np.float64) for name in (*PRICES, "mark_iv", "forward")}
     sizes = rows["contract_size"].to_numpy(dtype=np.float64)
     sizes = np.where(np.isnan(sizes), _sizes(instruments, venue), sizes)
+    if np.any(sizes <= 0.0):
+        name, size = instruments[int(np.argmax(sizes <= 0.0))].name, sizes[int(np.argmax(sizes <= 0.0))]
+        raise DataError(f"{where}: {name} has a contract_size of {size:g}; give a positive one or leave it empty.")
     columns["contract_size"] = sizes
     for name in ("open_interest", "volume_24h"):
         columns[name] = rows[name].to_numpy(dtype=np.float64) / sizes
-    _quoted_by_volatility(rows, columns, as_of)
-    _units(rows, columns, np.array([index[name] for name in underlying]), where=where)
+    _quoted_by_volatility(rows, columns, as_of, where=where)
+    plausible.check(rows, columns, np.array([index[name] for name in underlying]), as_of=as_of, where=where)
     added = perpetuals(venue, index, listed=instruments)
     columns = {name: np.concatenate([column, added[1][name]]) for name, column in columns.items()}
-    known_at = from_datetime64(rows["known_at"].to_numpy().max()) if "known_at" in rows else as_of + known_after
+    known_at = _known_at(rows, where=where) if "known_at" in rows else as_of + known_after
     return Chain(
         venue=venue.name,
         as_of=as_of,
         known_at=known_at,
         instruments=(*instruments, *added[0]),
         index_price=index,
-        origin=str(rows["origin"].iloc[0]) if "origin" in rows else "recorded",
+        origin=_label(rows, "origin", where=where) if "origin" in rows else "recorded",
         **columns,
     )
 
@@ -252,6 +261,16 @@ def _numbers(column: pd.Series, *, where: str) -> np.ndarray:
         raise DataError(f"{where}: {column.name} is not a column of numbers ({problem}).") from None
 
 
+def _volatilities(column: pd.Series, names: pd.Categorical, *, where: str) -> np.ndarray:
+    """Quoted volatilities, NaN where empty; negative and infinite ones are refused."""
+    values = _numbers(column, where=where)
+    is_bad = (values < 0.0) | np.isinf(values)
+    if np.any(is_bad):
+        at = int(np.argmax(is_bad))
+        raise DataError(f"{where}: {names[at]} has a {column.name} of {values[at]:g}; leave an absent quote empty.")
+    return values
+
+
 def _price(
     coin: pd.Series | None,
     usd: pd.Series | None,
@@ -261,7 +280,7 @@ def _price(
     price: str,
     where: str,
 ) -> np.ndarray:
-    """Coin price of inverse options, USD price of all else; a zero bid or ask is no price."""
+    """Coin price of inverse options, USD price of all else; a bid of zero is no bid, an ask of zero is refused."""
     for column, rows, unit in ((coin, is_coin, "coin"), (usd, ~is_coin, "usd")):
         if column is None and np.any(rows):
             raise DataError(
@@ -275,7 +294,7 @@ def _price(
     )
     if price == "ask" and np.any(made == 0.0):
         raise DataError(f"{where}: {names[int(np.argmax(made == 0.0))]} has an ask of 0; leave an absent ask empty.")
-    return made
+    return np.where(made == 0.0, np.nan, made) if price == "bid" else made
 
 
 def _agree(raw: pd.DataFrame, made: pd.DataFrame, *, where: str) -> None:
@@ -297,21 +316,33 @@ def _differ(is_bad: np.ndarray, column: str, said: np.ndarray, made: pd.DataFram
         )
 
 
+def _label(rows: pd.DataFrame, column: str, *, where: str) -> str:
+    """The one text that a column of labels holds."""
+    labels = rows[column]
+    if labels.isna().any():
+        at = int(np.argmax(labels.isna().to_numpy()))
+        raise DataError(f"{where}: {rows['instrument_name'].iloc[at]} has no {column}; fill it in or drop the column.")
+    found = sorted({str(one) for one in labels.unique()})
+    if len(found) > 1:
+        raise DataError(f"{where} holds more than one {column}: {', '.join(found)}; split the file by {column}.")
+    return found[0]
+
+
 def _right_venue(rows: pd.DataFrame, venue: Venue, *, where: str) -> None:
-    if "venue" in rows and str(rows["venue"].iloc[0]) != venue.name:
-        raise DataError(
-            f"{where} holds quotes of {rows['venue'].iloc[0]}, not of {venue.name}; pass the venue file of that venue."
-        )
+    if "venue" not in rows:
+        return
+    found = _label(rows, "venue", where=where)
+    if found != venue.name:
+        raise DataError(f"{where} holds quotes of {found}, not of {venue.name}; pass the venue file of that venue.")
 
 
-def _index(prices: np.ndarray, underlying: np.ndarray, *, where: str) -> dict[str, float]:
-    index = {}
-    for name in np.unique(underlying):
-        known = prices[(underlying == name) & np.isfinite(prices)]
-        if known.size == 0:
-            raise DataError(f"{where}: index_price_usd of {name} is nowhere a number; add it.")
-        index[str(name)] = float(np.median(known))
-    return index
+def _known_at(rows: pd.DataFrame, *, where: str) -> datetime:
+    """When the last of the rows was known."""
+    known = rows["known_at"].to_numpy()
+    if np.any(np.isnat(known)):
+        name = rows["instrument_name"].iloc[int(np.argmax(np.isnat(known)))]
+        raise DataError(f"{where}: {name} has no known_at_utc; fill it in or drop the column.")
+    return from_datetime64(known.max())
 
 
 def _sizes(instruments: Sequence[Instrument], venue: Venue) -> np.ndarray:
@@ -326,13 +357,14 @@ def _sizes(instruments: Sequence[Instrument], venue: Venue) -> np.ndarray:
     return sizes
 
 
-def _quoted_by_volatility(rows: pd.DataFrame, columns: dict[str, np.ndarray], as_of: datetime) -> None:
-    """Fill bid and ask from their volatilities where the file has those instead of prices."""
+def _quoted_by_volatility(rows: pd.DataFrame, columns: dict[str, np.ndarray], as_of: datetime, *, where: str) -> None:
+    """Fill bid and ask from their volatilities where the file has those instead of prices; 0 or empty is no quote."""
     years = years_to(rows["expiry_ts_utc"].to_numpy(), as_of)
     for price in ("bid", "ask"):
         if f"{price}_iv" not in rows:
             continue
         volatility = rows[f"{price}_iv"].to_numpy()
+        plausible.fractions(volatility, column=f"{price}_iv", where=where)
         on = np.isfinite(volatility) & (volatility > 0.0) & np.isfinite(years) & (years >= 0.0)
         made = np.array(columns[price])
         made[on] = prices(
@@ -344,53 +376,3 @@ def _quoted_by_volatility(rows: pd.DataFrame, columns: dict[str, np.ndarray], as
             is_inverse=rows["is_inverse"].to_numpy()[on],
         )
         columns[price] = made
-
-
-def prices(
-    *,
-    forward: np.ndarray,
-    strike: np.ndarray,
-    volatility: np.ndarray,
-    time_to_expiry: np.ndarray,
-    is_call: np.ndarray,
-    is_inverse: np.ndarray,
-) -> np.ndarray:
-    """Undiscounted Black-76 price of options in their own price currency: coin (Black / F) where inverse, else USD."""
-    usd = compute(
-        ("price",),
-        forward=forward,
-        strike=strike,
-        volatility=volatility,
-        time_to_expiry=time_to_expiry,
-        is_call=is_call,
-    )["price"]
-    return np.where(is_inverse, usd / forward, usd)
-
-
-def _units(rows: pd.DataFrame, columns: dict[str, np.ndarray], index: np.ndarray, *, where: str) -> None:
-    """Volatilities in points, prices in USD and forwards in another unit are told from the numbers themselves."""
-    is_option = ~rows["strike"].isna().to_numpy()
-    volatility = columns["mark_iv"][is_option]
-    volatility = volatility[np.isfinite(volatility)]
-    if volatility.size and np.median(volatility) > LARGEST_MEDIAN_VOLATILITY:
-        raise DataError(
-            f"{where}: the median mark_iv is {np.median(volatility):g}, which looks like points; divide by 100 "
-            "(1.00 = 100 %)."
-        )
-    with np.errstate(divide="ignore", invalid="ignore"):
-        bound = np.where(rows["is_call"].to_numpy(), 1.0, rows["strike"].to_numpy() / columns["forward"])
-        basis = np.abs(np.log(columns["forward"] / index))
-    is_usd = is_option & rows["is_inverse"].to_numpy() & (columns["mark"] > bound * (1.0 + 1e-6))
-    if np.any(is_usd):
-        at = int(np.argmax(is_usd))
-        raise DataError(
-            f"{where}: {rows['instrument_name'].iloc[at]} has a mark of {columns['mark'][at]:g} coin, above the most "
-            f"that it can be worth ({bound[at]:.4g}; {int(np.sum(is_usd))} such rows): a price in USD? Divide by the "
-            "forward."
-        )
-    if np.any(basis > LARGEST_LOG_BASIS):
-        at = int(np.argmax(basis > LARGEST_LOG_BASIS))
-        raise DataError(
-            f"{where}: {rows['instrument_name'].iloc[at]} has a forward of {columns['forward'][at]:g} and an index of "
-            f"{index[at]:g}; give both in USD per coin."
-        )

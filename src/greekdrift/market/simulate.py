@@ -17,9 +17,9 @@ from greekdrift.errors import ConfigError, InputError
 from greekdrift.market import law as law_of
 from greekdrift.market.law import STEP_HOURS, Hidden, Law
 from greekdrift.market.listing import coin_expiries, ladder
-from greekdrift.market.schema import perpetuals, prices
+from greekdrift.market.schema import perpetuals
 from greekdrift.market.source import position
-from greekdrift.market.ticks import outward
+from greekdrift.market.ticks import outward, prices
 from greekdrift.surface.slices import Slice, Surface
 from greekdrift.surface.state import FACTORS, State
 from greekdrift.units import aware, years_between

@@ -1,10 +1,11 @@
-"""Quotes on a venue's ticks, where bid and ask have to be made."""
+"""Prices that have to be made: from volatilities, and as bid and ask on a venue's ticks."""
 
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
 from greekdrift.book import Product
+from greekdrift.greeks import compute
 
 Prices = Float[ndarray, " row"]
 
@@ -27,3 +28,24 @@ def outward(low: Prices, high: Prices, product: Product) -> tuple[Prices, Prices
     bid = np.round(np.floor(low / below + _SLACK) * below, _DIGITS)
     ask = np.round(np.maximum(np.ceil(high / above - _SLACK), 1.0) * above, _DIGITS)
     return np.where(bid < below * (1.0 - _SLACK), np.nan, bid), ask
+
+
+def prices(
+    *,
+    forward: ndarray,
+    strike: ndarray,
+    volatility: ndarray,
+    time_to_expiry: ndarray,
+    is_call: ndarray,
+    is_inverse: ndarray,
+) -> ndarray:
+    """Undiscounted Black-76 price of options in their own price currency: coin (Black / F) where inverse, else USD."""
+    usd = compute(
+        ("price",),
+        forward=forward,
+        strike=strike,
+        volatility=volatility,
+        time_to_expiry=time_to_expiry,
+        is_call=is_call,
+    )["price"]
+    return np.where(is_inverse, usd / forward, usd)
