@@ -23,6 +23,17 @@ DECIDE = "Forecast and decide"
 CALCULATE = "Calculate"
 FILES = "Data and settings"
 
+EXTRAS = {
+    "arch": "data",
+    "cryptography": "serve",
+    "fastapi": "serve",
+    "httpx": "serve",
+    "matplotlib": "plot",
+    "qmoms": "data",
+    "uvicorn": "serve",
+}
+"""The extra that brings a package which a command may miss."""
+
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": (SEE, "The main job on real packaged data: minutes, no network, one HTML report."),
     "train": (MODEL, "Train the forecaster of an experiment and keep the artefact."),
@@ -57,6 +68,11 @@ def main(arguments: list[str] | None = None) -> None:
         if is_debug:
             raise
         _say(f"error: {problem}")
+        sys.exit(USER_MISTAKE)
+    except ModuleNotFoundError as problem:
+        if is_debug or problem.name not in EXTRAS:
+            raise
+        _say(f"error: this needs the package {problem.name}: pip install 'greekdrift[{EXTRAS[problem.name]}]'")
         sys.exit(USER_MISTAKE)
     except KeyboardInterrupt:
         _say("stopped.")

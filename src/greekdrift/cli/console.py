@@ -36,12 +36,14 @@ def results() -> Console:
 
 
 def say(text: str) -> None:
-    """A note: what was done."""
+    """A note: what was done, after the results that it speaks of."""
+    sys.stdout.flush()
     notes().print(text)
 
 
 def lead(text: str) -> None:
     """A note: what to do next."""
+    sys.stdout.flush()
     notes().print(f"[dim]next:[/] {text}")
 
 

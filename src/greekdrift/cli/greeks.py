@@ -29,6 +29,8 @@ def command(
 
     Example: greekdrift greeks --chain chain.parquet --book configs/books/deribit.yaml --names delta_net,vega,volga
     """
+    import numpy as np
+
     from greekdrift.cli.tables import show
     from greekdrift.greeks.exposure import exposure, line_quantities
 
@@ -47,10 +49,12 @@ def command(
     else:
         held = exposure(quotes, options.accounts_of(book), wanted)
         shown = list(dict.fromkeys([*wanted, "delta_net", "delta_collateral"]))
+        there = np.any([held.quantities[name] != 0.0 for name in shown], axis=0)
+        account, underlying = np.nonzero(there)
         columns = {
-            "account": [name for name in held.account_ids for _ in held.underlyings],
-            "underlying": list(held.underlyings) * len(held.account_ids),
-            **{name: _in(units, name, held.quantities[name].ravel()) for name in shown},
+            "account": [held.account_ids[at] for at in account],
+            "underlying": [held.underlyings[at] for at in underlying],
+            **{name: _in(units, name, held.quantities[name][there]) for name in shown},
         }
     show(columns, title=f"Greeks at {quotes.as_of:%Y-%m-%d %H:%M}Z, {units} units", out=out)
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from greekdrift.book import Account, Chain, Venue
 
 ChainFile = Annotated[Path, typer.Option("--chain", help="Chain file: Parquet or CSV, one row a contract.")]
@@ -19,6 +21,17 @@ OutJson = Annotated[Path | None, typer.Option("--out", help="JSON file to write;
 Rules = Annotated[str, typer.Option("--rules", help="Margin rule set: a packaged name or a YAML file.")]
 Config = Annotated[Path, typer.Option("--config", help="Experiment file, like configs/experiment/demo.yaml.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", help="Override: key.path=value; repeatable.")]
+PerhapsChain = Annotated[Path | None, typer.Option("--chain", help="Chain file; else the latest of the data.")]
+Book = Annotated[Path | None, typer.Option("--book", help="Book file; else the experiment's.")]
+Model = Annotated[str | None, typer.Option("--model", help="Folder of a trained model, or a forecaster such as fhs.")]
+History = Annotated[Path | None, typer.Option("--history", help="Chain files of the past; else the experiment's data.")]
+PerhapsConfig = Annotated[Path | None, typer.Option("--config", help="Experiment whose data, book and rules are used.")]
+PerhapsVenue = Annotated[str | None, typer.Option("--venue", help="Venue facts: a packaged name or a YAML file.")]
+PerhapsRules = Annotated[str | None, typer.Option("--rules", help="Margin rule set: a packaged name or a YAML file.")]
+Clock = Annotated[
+    Literal["chain", "system"],
+    typer.Option(help="What time it is: when the chain was known (replay), or the clock of this machine."),
+]
 Runs = Annotated[Path, typer.Option("--runs", help="Folder of runs.")]
 
 
@@ -37,3 +50,21 @@ def accounts_of(path: Path) -> "Sequence[Account]":
     from greekdrift.config import load_accounts
 
     return load_accounts(path)
+
+
+def moment(clock: str, chain: "Chain") -> "datetime":
+    """The instant of a decision: when the chain was known, or now."""
+    from datetime import UTC, datetime
+
+    return chain.known_at if clock == "chain" else datetime.now(UTC)
+
+
+def packaged_config(name: str) -> Path:
+    """A configuration of the project: of the current folder, of the checkout, or of the installed package."""
+    from greekdrift.errors import ConfigError
+
+    package = Path(__file__).resolve().parents[1]
+    for folder in (Path("configs"), package.parents[1] / "configs", package / "configs"):
+        if (folder / name).is_file():
+            return folder / name
+    raise ConfigError(f"there is no configs/{name} here; run in the project's folder or name a file with --config.")

@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import Field, field_validator
+from pydantic import AwareDatetime, Field, field_validator
 
 from greekdrift.book import digest
 from greekdrift.config.document import Document, override, read
@@ -26,6 +26,7 @@ Horizons = Annotated[tuple[float, ...], Field(min_length=1)]
 class Experiment(Section):
     """Everything that a run needs; its digest names the run's folder.
 
+    `origin` is the instant of forecasts and decisions, the latest snapshot where it is absent.
     `evaluation` holds values of `evaluate.Settings`; its `horizons` and `seed` are the experiment's unless given.
     """
 
@@ -38,6 +39,7 @@ class Experiment(Section):
     rules: str
     book: Path | None = None
     horizons: Horizons
+    origin: AwareDatetime | None = None
     scenarios: Annotated[int, Field(ge=16, le=100_000)] = 500
     evaluation: Options
     tracking_uri: str | None = None

@@ -41,7 +41,8 @@ STYLE: Any = {
 def fan(quantity: Mapping[str, Any], horizons: Sequence[float]) -> Figure:
     """Quantiles of one quantity over the horizons, from its value now, against its band.
 
-    `quantity` holds `label`, `now`, `lower`, `upper` (None where there is no band) and `quantiles` by level.
+    `quantity` holds `label`, `now`, `lower`, `upper` (None where there is no band), `quantiles` by level and,
+    where it is known, what was `realised` at the horizons.
     """
     with rc_context(STYLE):
         figure = Figure(figsize=(4.4, 2.6), layout="constrained")
@@ -50,6 +51,7 @@ def fan(quantity: Mapping[str, Any], horizons: Sequence[float]) -> Figure:
         _ribbons(axes, hours, quantity)
         _band(axes, hours, quantity)
         axes.plot(0.0, quantity["now"], "o", color=INK, markersize=5, zorder=5)
+        _realised(axes, hours[1:], quantity)
         axes.set_title(_plain(quantity["label"]), loc="left", fontsize=11, fontweight="bold")
         axes.set_xlabel("hours from now")
         axes.set_xticks(hours)
@@ -66,6 +68,13 @@ def _ribbons(axes: Axes, hours: np.ndarray, quantity: Mapping[str, Any]) -> None
             axes.fill_between(hours, quantiles[lower], quantiles[upper], color=FAN, alpha=opacity, linewidth=0)
     if 0.5 in quantiles:
         axes.plot(hours, quantiles[0.5], color=FAN, linewidth=1.6)
+
+
+def _realised(axes: Axes, hours: np.ndarray, quantity: Mapping[str, Any]) -> None:
+    known = [(at, value) for at, value in zip(hours, quantity.get("realised") or (), strict=False) if value is not None]
+    if known:
+        at, values = zip(*known, strict=True)
+        axes.plot(at, values, "D", color="white", markeredgecolor=INK, markeredgewidth=1.4, markersize=5, zorder=6)
 
 
 def _band(axes: Axes, hours: np.ndarray, quantity: Mapping[str, Any]) -> None:

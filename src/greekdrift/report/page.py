@@ -134,6 +134,8 @@ def _forecast(forecast: Mapping[str, Any]) -> str:
         f"{forecast['scenarios']:,} joint scenarios by {escape(forecast['model'])} from {escape(forecast['as_of'])}. "
         "Ribbons hold 50, 80 and 95 %; the dot is now; dashed red lines are the mandate's band."
     )
+    if any(quantity.get("realised") for account in forecast["accounts"] for quantity in account["quantities"]):
+        note += " Open diamonds are what then happened to the unchanged account; no decision could see them."
     parts = [f"<p>{note}</p>", _breach_table(forecast)]
     for account in forecast["accounts"]:
         fans = "".join(

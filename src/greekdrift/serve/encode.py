@@ -3,13 +3,15 @@
 Numbers that do not exist are null. Units are internal (vega per 1.00, theta per year) or, for people, the venue's.
 """
 
+import json
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 
-from greekdrift.book import Band
-from greekdrift.forecast.distribution import Forecast
+from greekdrift.book import Adjustment, Band, Outcome, canonical
+from greekdrift.forecast.distribution import Forecast, TimeToBreach
+from greekdrift.rebalance import Decision
 from greekdrift.units import VENUE_FACTOR, stamp, to_venue
 
 Units = Literal["internal", "venue"]
@@ -22,32 +24,40 @@ UNITS = {
 """Words for the units of banded Greeks; others are named by their symbol alone."""
 
 
-def forecast_values(
-    forecast: Forecast, *, model: str, account_ids: Sequence[str] | None = None, units: Units = "internal"
-) -> dict[str, Any]:
+def forecast_values(forecasts: Sequence[Forecast], *, model: str, units: Units = "internal") -> dict[str, Any]:
     """Quantiles of each quantity by account, with bands and breach probabilities by horizon."""
+    first = forecasts[0]
     return {
-        "as_of": stamp(forecast.as_of),
+        "as_of": stamp(first.as_of),
         "model": model,
-        "provenance": forecast.provenance,
-        "scenarios": len(forecast.weights),
-        "horizons_hours": forecast.horizons.tolist(),
+        "provenance": first.provenance,
+        "scenarios": len(first.weights),
+        "horizons_hours": first.horizons.tolist(),
         "units": units,
         "accounts": [
             {"account_id": name, "quantities": _quantities(forecast, name, units)}
-            for name in account_ids or forecast.account_ids
+            for forecast in forecasts
+            for name in forecast.account_ids
         ],
     }
 
 
 def _quantities(forecast: Forecast, account_id: str, units: Units) -> list[dict[str, Any]]:
-    """Bands first, then money, then everything else."""
+    """Bands first, then money, then everything else; what is and stays zero is left out."""
     bands = {band.label: band for band in forecast.bands.get(account_id, ())}
-    there = forecast.quantities_of(account_id)
+    there = [
+        name
+        for name in forecast.quantities_of(account_id)
+        if name in bands or _is_something(forecast, account_id, name)
+    ]
     money = [name for name in there if name.endswith("_usd")]
     others = [name for name in there if name not in bands and name not in money]
     ordered = [*(label for label in bands if label in there), *money, *others]
     return [_quantity(forecast, account_id, name, bands.get(name), units) for name in ordered]
+
+
+def _is_something(forecast: Forecast, account_id: str, name: str) -> bool:
+    return bool(np.any(forecast.of(account_id, name) != 0.0)) or forecast.value_now(account_id, name) != 0.0
 
 
 def _quantity(forecast: Forecast, account_id: str, name: str, band: Band | None, units: Units) -> dict[str, Any]:
@@ -56,7 +66,7 @@ def _quantity(forecast: Forecast, account_id: str, name: str, band: Band | None,
     quantiles = factor * forecast.quantile(account_id, name, LEVELS)
     values: dict[str, Any] = {
         "label": name,
-        "unit": "USD" if name.endswith("_usd") else UNITS[units].get(greek.split("_")[0], ""),
+        "unit": "USD" if greek.endswith("_usd") and greek != "delta_usd" else _unit(greek, units),
         "now": finite(factor * forecast.value_now(account_id, name)),
         "lower": None,
         "upper": None,
@@ -65,10 +75,58 @@ def _quantity(forecast: Forecast, account_id: str, name: str, band: Band | None,
         "breach_probability": None,
     }
     if band is not None:
-        first = forecast.time_to_breach(account_id, name)
         values["lower"], values["upper"] = factor * band.lower, factor * band.upper
-        values["breach_probability"] = np.minimum(1.0, np.cumsum(first.probability)).tolist()
+        values["breach_probability"] = _within(forecast.time_to_breach(account_id, name))
+    elif name == "excess_usd":
+        values["lower"] = 0.0
+        values["breach_probability"] = _within(forecast.time_below(account_id, name, 0.0))
     return values
+
+
+def _within(first: TimeToBreach) -> list[float]:
+    """Probability of a breach at a check up to each horizon."""
+    within: list[float] = np.clip(np.cumsum(first.probability), 0.0, 1.0).tolist()
+    return within
+
+
+def _unit(greek: str, units: Units) -> str:
+    return UNITS[units].get(greek.split("_", maxsplit=1)[0], "")
+
+
+def decision_values(decision: Decision) -> dict[str, Any]:
+    """One decision. Orders are written only where the certificate of a `Verified` stands beside them."""
+    values: dict[str, Any] = {
+        "account_id": decision.account_id,
+        "outcome": str(decision.outcome),
+        "reasons": list(decision.reasons),
+        "adjustment": None,
+        "certificate": None,
+        "findings": [plain(finding) for finding in decision.findings],
+    }
+    if decision.outcome is Outcome.HOLD or decision.certificate is None or decision.adjustment is None:
+        return values
+    return {
+        **values,
+        "adjustment": adjustment_values(decision.adjustment),
+        "certificate": plain(decision.certificate),
+        "objective_usd": dict(decision.objective),
+        "idle_usd": dict(decision.idle),
+    }
+
+
+def adjustment_values(adjustment: Adjustment) -> dict[str, Any]:
+    """The adjustment as its canonical form has it, instruments by name."""
+    values = plain(adjustment)
+    orders = [
+        {**one, "instrument": order.instrument.name}
+        for one, order in zip(values["orders"], adjustment.orders, strict=True)
+    ]
+    return {**values, "orders": orders}
+
+
+def plain(record: object) -> Any:
+    """A record as JSON-ready values: exactly those of its canonical encoding."""
+    return json.loads(canonical(record))
 
 
 def finite(value: float) -> float | None:

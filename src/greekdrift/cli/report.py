@@ -1,0 +1,37 @@
+"""`greekdrift report`: one self-contained HTML page of a run."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from greekdrift.cli import options
+
+
+def command(
+    run: Annotated[str, typer.Argument(help="Folder of a run, or its name in the folder of runs.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="HTML file to write; report.html in the folder when absent.")
+    ] = None,
+    runs: options.Runs = Path("runs"),
+) -> None:
+    """Build the page of a run: decisions and certificates, fans against bands, regime, scorecard, provenance.
+
+    The page needs nothing else: no script, no font, no request.
+
+    Example: greekdrift report demo-452aeb8386
+    """
+    from greekdrift.cli.console import folder, lead, say
+    from greekdrift.errors import DataError, nearest
+    from greekdrift.report.page import build
+
+    path = Path(run) if Path(run).is_dir() else runs / run
+    if not path.is_dir():
+        known = [one.parent.name for one in runs.glob("*/run.json")]
+        hint = nearest(run, known) if known else f"there are none in {runs}"
+        raise DataError(f'"{run}" is no run; {hint}')
+    if out is not None:
+        folder(out.parent)
+    page = build(path, out)
+    say(f"wrote [bold]{page}[/]")
+    lead(f"open {page} in a browser")

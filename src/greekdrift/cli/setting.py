@@ -1,0 +1,133 @@
+"""What a decision rests on: chain, book, rules, venue, model and history, from files and an experiment."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from greekdrift.book import Account, Chain, RuleSet, Venue
+from greekdrift.cli.console import progress, say
+from greekdrift.cli.experiments import forecaster_of, panel_of, source_of
+from greekdrift.config import (
+    FORECASTERS,
+    Component,
+    Experiment,
+    build,
+    load_accounts,
+    load_experiment,
+    load_rules,
+    load_venue,
+)
+from greekdrift.errors import ArtefactError, ConfigError, DataError, nearest
+from greekdrift.features.panel import Panel
+from greekdrift.forecast.deep.artefact import load
+from greekdrift.forecast.forecaster import Predictor
+from greekdrift.market.parquet import ParquetSource, read_chain
+from greekdrift.market.source import Source, closest
+from greekdrift.units import instant
+
+HORIZONS = (6.0, 12.0, 18.0, 24.0)
+SCENARIOS = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """The options that commands share, as they were given."""
+
+    chain: Path | None = None
+    at: str | None = None
+    book: Path | None = None
+    model: str | None = None
+    history: Path | None = None
+    config: Path | None = None
+    settings: Sequence[str] = ()
+    venue: str | None = None
+    rules: str | None = None
+    runs: Path = Path("runs")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """The records that the options stand for."""
+
+    chain: Chain
+    accounts: tuple[Account, ...]
+    venue: Venue
+    rules: RuleSet
+    predictor: Predictor | None
+    history: Panel | None
+    horizons: tuple[float, ...]
+    scenarios: int
+    seed: int
+
+
+def setting(asked: Asked) -> Setting:
+    """Reads everything that the options name; what an option leaves out is the experiment's."""
+    experiment = None
+    if asked.config is not None:
+        experiment = load_experiment(asked.config, asked.settings, check_components=asked.model is None)
+    venue = load_venue(asked.venue or (experiment.venue if experiment else "deribit"))
+    rules = load_rules(asked.rules or (experiment.rules if experiment else "derive_pm2"))
+    source = _source(asked, experiment, venue)
+    chain = chain_of(asked, source, venue, experiment)
+    history = None if source is None or asked.model is None else panel_of(source, asked.runs)
+    return Setting(
+        chain=chain,
+        accounts=_accounts(asked, experiment),
+        venue=venue,
+        rules=rules,
+        predictor=_predictor(asked.model, experiment, history, chain),
+        history=history,
+        horizons=experiment.horizons if experiment else HORIZONS,
+        scenarios=experiment.scenarios if experiment else SCENARIOS,
+        seed=experiment.seed if experiment else 0,
+    )
+
+
+def _source(asked: Asked, experiment: Experiment | None, venue: Venue) -> Source | None:
+    if asked.history is not None:
+        return ParquetSource(str(asked.history), venue=venue)
+    return None if experiment is None else source_of(experiment)
+
+
+def chain_of(asked: Asked, source: Source | None, venue: Venue, experiment: Experiment | None) -> Chain:
+    """The chain of a file, or of the source: at the instant asked for, the experiment's origin, or the latest."""
+    origin = experiment.origin if experiment else None
+    moment = origin if asked.at is None else instant(asked.at)
+    if asked.chain is not None:
+        return read_chain(asked.chain, moment, venue=venue)
+    if source is None:
+        raise ConfigError("no chain: give --chain FILE, or --config or --history for the latest of their snapshots.")
+    snapshots = source.snapshots()
+    return source.chain(snapshots[-1] if moment is None else closest(snapshots, moment, name=source.name))
+
+
+def _accounts(asked: Asked, experiment: Experiment | None) -> tuple[Account, ...]:
+    path = asked.book or (experiment.book if experiment else None)
+    if path is None:
+        raise ConfigError("no book: give --book FILE, or --config with a book in it.")
+    return load_accounts(path)
+
+
+def _predictor(
+    model: str | None, experiment: Experiment | None, history: Panel | None, chain: Chain
+) -> Predictor | None:
+    """The predictor of an artefact folder, or a forecaster of the table fitted on what was known at the chain."""
+    if model is None:
+        return None
+    if Path(model).is_dir():
+        found: Predictor = load(Path(model))
+        say(f"model {found.name} from {model}")
+        return found
+    if model not in FORECASTERS:
+        raise ArtefactError(
+            f'"{model}" is neither a folder with a trained model nor a forecaster; {nearest(model, FORECASTERS)}'
+        )
+    if history is None:
+        raise DataError(f"{model} learns from the past; give --history FOLDER or --config FILE.")
+    component = Component(use=model)
+    if experiment is not None:
+        own = [one for one in (experiment.forecaster, *experiment.baselines) if one.use == model]
+        component = own[0] if own else component
+    forecaster = build(component, FORECASTERS) if experiment is None else forecaster_of(component, experiment)
+    with progress(f"fitting {forecaster.name}"):
+        return forecaster.fit(history.until(chain.known_at))
