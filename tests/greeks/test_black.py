@@ -103,7 +103,7 @@ def test_limits_are_approached():
 
 
 def test_no_input_that_passes_the_door_gives_nan_or_a_warning():
-    edge = [0.0, 5e-324, 1e-320, 1e-61, 1e-30, 1e-8, 1.0, 37.0, 1e5, 1e30]
+    edge = [0.0, 5e-324, 1e-320, 1e-61, 1e-30, 1e-8, 1.0, 37.0, 1e5, 1e30, 1e100]
     F, K, sigma, tau, is_call = np.meshgrid(edge, edge, edge, edge, [True, False])
     with np.errstate(all="raise", under="ignore"):
         value = compute(tuple(QUANTITIES), forward=F, strike=K, volatility=sigma, time_to_expiry=tau, is_call=is_call)
@@ -137,11 +137,12 @@ def test_mills_difference_is_continuous_where_the_series_takes_over():
 @pytest.mark.parametrize(
     ("name", "value", "place"),
     [
-        ("forward", [100.0, np.nan, -1.0], r"forward\[1\] = nan is not a number of at least 0 \(1 more\)"),
+        ("forward", [100.0, np.nan, -1.0], r"forward\[1\] = nan is not a number from 0 to 1e\+100 \(1 more\)"),
+        ("volatility", 1e300, r"volatility = 1e\+300 is not a number from 0 to 1e\+100"),
         ("strike", [100.0, 90.0, -1.0], r"strike\[2\] = -1.0 is not"),
         ("volatility", -0.2, r"volatility = -0.2 is not"),
         ("time_to_expiry", [[0.1, 0.2, np.inf]], r"time_to_expiry\[0, 2\] = inf"),
-        ("discount", 0.0, r"discount = 0.0 is not a positive number"),
+        ("discount", 0.0, r"discount = 0.0 is not a positive number up to 1e\+100"),
         ("strike", "high", "strike 'high' is not an array of numbers"),
         ("is_call", [1, 0, 1], "is_call has type int64; pass booleans"),
         ("strike", [1.0, 2.0], "shapes do not broadcast"),

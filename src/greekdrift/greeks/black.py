@@ -28,6 +28,8 @@ Sides = Bool[ndarray, "*quote"]
 
 TINY = 1e-60
 FAR = 1e10
+LARGEST = 1e100
+"""Inputs above it are refused: products of them would leave the range of a double."""
 CERTAIN = 37.0
 """The Mills ratio of an argument below −37 overflows; Φ is 1 to the last bit there."""
 
@@ -265,9 +267,10 @@ def _column(name: str, value: ArrayLike) -> Quotes:
     except (TypeError, ValueError):
         raise InputError(f"{name} {value!r} is not an array of numbers.") from None
     least = TINY if name == "discount" else 0.0
-    is_good = (column >= least) & (column < np.inf)
+    is_good = (column >= least) & (column <= LARGEST)
     if not np.all(is_good):
-        refuse(name, column, is_good, "a positive number" if name == "discount" else "a number of at least 0")
+        wanted = "a positive number up to" if name == "discount" else "a number from 0 to"
+        refuse(name, column, is_good, f"{wanted} {LARGEST:g}")
     return column
 
 

@@ -12,7 +12,7 @@ from scipy.special import ndtri
 
 from greekdrift.errors import CalculationError, InputError
 from greekdrift.greeks import black
-from greekdrift.greeks.black import CERTAIN, TINY, Quotes, mills_difference, mills_ratio
+from greekdrift.greeks.black import CERTAIN, LARGEST, TINY, Quotes, mills_difference, mills_ratio
 
 Vector = Float[ndarray, " quote"]
 Mask = Bool[ndarray, " quote"]
@@ -163,9 +163,9 @@ def _prices(price: ArrayLike) -> Quotes:
         value = np.asarray(price, dtype=np.float64)
     except (TypeError, ValueError):
         raise InputError(f"price {price!r} is not an array of numbers.") from None
-    is_good = (np.abs(value) < np.inf) | np.isnan(value)
+    is_good = (np.abs(value) <= LARGEST) | np.isnan(value)
     if not np.all(is_good):
-        black.refuse("price", value, is_good, "a finite number")
+        black.refuse("price", value, is_good, f"a number up to {LARGEST:g}")
     return value
 
 
