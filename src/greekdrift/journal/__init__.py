@@ -3,5 +3,6 @@
 from greekdrift.journal.hash_chain import Entry
 from greekdrift.journal.inputs import Store
 from greekdrift.journal.journal import Journal, Recovery, read
+from greekdrift.journal.replay import ReplayReport, replay
 
-__all__ = ["Entry", "Journal", "Recovery", "Store", "read"]
+__all__ = ["Entry", "Journal", "Recovery", "ReplayReport", "Store", "read", "replay"]

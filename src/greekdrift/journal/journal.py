@@ -13,6 +13,7 @@ from typing import Self
 from greekdrift.errors import JournalError
 from greekdrift.journal.files import sync_folder, unused, write_all
 from greekdrift.journal.hash_chain import Damage, Entry, Walk, encode, seal
+from greekdrift.journal.inputs import Store
 from greekdrift.journal.lock import Acknowledged, Lock, acknowledged
 
 _APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -39,6 +40,7 @@ class Journal:
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.inputs = inputs_beside(self.path)
         self._mutex = Mutex()
         self._lock: Lock | None = Lock(self.path)
         self._file = -1
@@ -79,34 +81,40 @@ class Journal:
         """Puts one record on disk and returns its sequence number."""
         return self.append_batch([payload])[0]
 
-    def append_once(self, payload: bytes) -> int:
-        """Like `append`, but a payload that stands in the journal already keeps its sequence number."""
-        known = self._sequence_of.get(_key(payload))
-        return self.append(payload) if known is None else known
+    def append_once(self, payloads: Sequence[bytes]) -> tuple[int, ...]:
+        """Like `append_batch`, but a payload that stands in the journal already keeps its sequence number."""
+        with self._mutex:
+            new = [one for one in dict.fromkeys(payloads) if _key(one) not in self._sequence_of]
+            if new:
+                self._append(new)
+            return tuple(self._sequence_of[_key(payload)] for payload in payloads)
 
     def append_batch(self, payloads: Sequence[bytes]) -> tuple[int, ...]:
         """Puts several records on disk with one wait for it, and returns their sequence numbers."""
         with self._mutex:
-            lock = self._writable()
-            content, head, count = [], self.head, self.count
-            for payload in payloads:
-                record = encode(payload, epoch=self.epoch, sequence=count, previous=head)
-                content.append(record)
-                head, count = seal(record), count + 1
-            try:
-                write_all(self._file, b"".join(content))
-                os.fsync(self._file)
-                lock.write(Acknowledged(epoch=self.epoch, count=count, head=head))
-            except OSError as error:
-                self._abandon()
-                raise JournalError(
-                    f"{self.path}: record {self.count} could not be written ({error.strerror}) and is not "
-                    "acknowledged; make room or mend the disk, then open the journal again."
-                ) from error
-            sequences = tuple(range(self.count, count))
-            self._sequence_of.update({_key(payload): at for at, payload in zip(sequences, payloads, strict=True)})
-            self.head, self.count = head, count
-            return sequences
+            return self._append(payloads)
+
+    def _append(self, payloads: Sequence[bytes]) -> tuple[int, ...]:
+        lock = self._writable()
+        content, head, count = [], self.head, self.count
+        for payload in payloads:
+            record = encode(payload, epoch=self.epoch, sequence=count, previous=head)
+            content.append(record)
+            head, count = seal(record), count + 1
+        try:
+            write_all(self._file, b"".join(content))
+            os.fsync(self._file)
+            lock.write(Acknowledged(epoch=self.epoch, count=count, head=head))
+        except OSError as error:
+            self._abandon()
+            raise JournalError(
+                f"{self.path}: record {self.count} could not be written ({error.strerror}) and is not "
+                "acknowledged; make room or mend the disk, then open the journal again."
+            ) from error
+        sequences = tuple(range(self.count, count))
+        self._sequence_of.update({_key(payload): at for at, payload in zip(sequences, payloads, strict=True)})
+        self.head, self.count = head, count
+        return sequences
 
     def _writable(self) -> Lock:
         if self._lock is None:
@@ -143,6 +151,12 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def inputs_beside(path: Path | str) -> Store:
+    """The store that belongs to a journal: the folder `<journal>.inputs`."""
+    path = Path(path)
+    return Store(path.with_name(f"{path.name}.inputs"))
 
 
 def read(path: Path | str) -> tuple[Entry, ...]:

@@ -1,0 +1,328 @@
+"""The whole cycle on one page: surface → scenarios → revaluation (once) → forecast → proposal → verdict → journal.
+
+Three outcomes and no fourth: VERIFIED_ML (the forecast's proposal, verified), BASELINE (the deterministic rule's,
+verified too, with the reason why no forecast was used) and HOLD (nothing is done, with the reasons). What is shared
+between accounts depends on the market alone; each account is decided on arrays of its own, so that its decision is
+the same to the bit whatever another account holds.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from types import MappingProxyType
+
+import numpy as np
+
+from greekdrift import policy
+from greekdrift.book import Account, Adjustment, Chain, Finding, Outcome, Scenarios, Venue, digest
+from greekdrift.book.rules import RuleSet
+from greekdrift.errors import GreekdriftError
+from greekdrift.features.history import Panel
+from greekdrift.forecast.distribution import Forecast, forecast
+from greekdrift.forecast.forecaster import Predictor
+from greekdrift.journal import Journal
+from greekdrift.journal.record import Decided, enter
+from greekdrift.policy.ahead import ahead, part
+from greekdrift.policy.breach import quantities
+from greekdrift.surface import fit
+from greekdrift.surface.revalue import Revaluation, revalue
+from greekdrift.units import aware, datetime64, from_datetime64, stamp
+from greekdrift.verify import Certificate, Refused, Verified, verify
+
+HORIZONS = (6.0, 12.0, 18.0, 24.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Decision:
+    """What one account does now, and why.
+
+    `adjustment` and `certificate` are there if and only if the outcome is no HOLD: nothing unverified leaves.
+    `objective` and `idle` are the parts, in USD, of the objective of the adjustment and of doing nothing.
+    `findings` say what the judge refused on the way. `forecast` is there wherever there was one.
+    """
+
+    account_id: str
+    outcome: Outcome
+    reasons: tuple[str, ...]
+    adjustment: Adjustment | None = None
+    certificate: Certificate | None = None
+    forecast: Forecast | None = None
+    objective: Mapping[str, float] = field(default_factory=dict)
+    idle: Mapping[str, float] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "objective", MappingProxyType(dict(self.objective)))
+        object.__setattr__(self, "idle", MappingProxyType(dict(self.idle)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Outlook:
+    """What the forecaster says of the market, repriced once for all accounts; or the reason why there is nothing."""
+
+    revaluation: Revaluation | None
+    source: str
+    reason: str
+
+
+def rebalance(
+    chain: Chain,
+    accounts: Sequence[Account],
+    *,
+    rules: RuleSet | Mapping[str, RuleSet],
+    venue: Venue,
+    now: datetime,
+    predictor: Predictor | None = None,
+    history: Panel | None = None,
+    horizons: Sequence[float] = HORIZONS,
+    n: int = 256,
+    seed: int = 0,
+    previous_addons: Mapping[str, float] | None = None,
+    stale_after: timedelta = timedelta(minutes=10),
+    journal: Journal | None = None,
+) -> tuple[Decision, ...]:
+    """One decision per account, in the order of the accounts.
+
+    `history` ends with the snapshot of this chain; without it, without a predictor, or with a chain known for longer
+    than `stale_after`, the deterministic rule decides. `previous_addons` are the add-ons of the last cycle by account.
+    With a journal a decision counts once it is on disk: where that fails, every account HOLDs.
+    """
+    now = aware(now)
+    by_name = {rules.name: rules} if isinstance(rules, RuleSet) else dict(rules)
+    if now < chain.known_at:
+        early = f"the chain is known at {stamp(chain.known_at)} only, now is {stamp(now)}"
+        return tuple(_hold(account, early) for account in accounts)
+    address = digest(chain)
+    cases = [_case(chain, account, by_name, venue, now, address) for account in accounts]
+    outlook = _outlook(chain, cases, predictor, history, now=now, horizons=horizons, n=n, seed=seed, stale=stale_after)
+    decisions = tuple(
+        _decided(
+            account, case, outlook, hours=float(horizons[-1]), previous=(previous_addons or {}).get(account.account_id)
+        )
+        for account, case in zip(accounts, cases, strict=True)
+    )
+    return decisions if journal is None else _recorded(journal, chain, accounts, by_name, venue, now, decisions)
+
+
+def _case(
+    chain: Chain, account: Account, rules: Mapping[str, RuleSet], venue: Venue, now: datetime, address: str
+) -> policy.Case | str:
+    """The case of an account, or why it has to HOLD."""
+    if account.mandate is None:
+        return "no mandate: nothing may be done without one"
+    if account.mandate.rule_set not in rules:
+        return f"its rule set {account.mandate.rule_set} is not at hand ({', '.join(sorted(rules))})"
+    try:
+        return policy.case(
+            chain, account, rules=rules[account.mandate.rule_set], venue=venue, now=now, chain_digest=address
+        )
+    except GreekdriftError as problem:
+        return str(problem)
+    except Exception as problem:  # noqa: BLE001  one account's trouble, of whatever kind, is no other account's
+        return f"its case failed: {type(problem).__name__}: {problem}"
+
+
+def _outlook(
+    chain: Chain,
+    cases: Sequence[policy.Case | str],
+    predictor: Predictor | None,
+    history: Panel | None,
+    *,
+    now: datetime,
+    horizons: Sequence[float],
+    n: int,
+    seed: int,
+    stale: timedelta,
+) -> Outlook:
+    reason = _no_forecast(chain, predictor, history, now=now, stale=stale)
+    alive = [case for case in cases if isinstance(case, policy.Case)]
+    if reason or predictor is None or history is None or not alive:
+        return Outlook(revaluation=None, source="", reason=reason)
+    try:
+        surface = fit.fit(chain)
+    except GreekdriftError as problem:
+        return Outlook(revaluation=None, source="", reason=f"the surface does not fit: {problem}")
+    try:
+        scenarios = predictor.predict(history, horizons=horizons, n=n, seed=seed)
+        rows, names = _asked_for(alive, scenarios)
+        repriced = revalue(chain, surface, scenarios, rows=rows, names=names) if rows.size else None
+    except Exception as problem:  # noqa: BLE001  a model may fail in any way; the deterministic rule decides then
+        return Outlook(
+            revaluation=None, source="", reason=f"the forecast failed: {str(problem) or type(problem).__name__}"
+        )
+    return Outlook(revaluation=repriced, source=scenarios.provenance, reason="")
+
+
+def _no_forecast(
+    chain: Chain, predictor: Predictor | None, history: Panel | None, *, now: datetime, stale: timedelta
+) -> str:
+    """Why there can be no forecast; blank where there can."""
+    if predictor is None:
+        return "no model"
+    if history is None or len(history) < 2:
+        return "cold start: no history" if history is None or len(history) == 0 else "cold start: one snapshot only"
+    if now - chain.known_at > stale:
+        return f"the chain is stale: known at {stamp(chain.known_at)}, now is {stamp(now)}"
+    if history.as_of[-1] != datetime64(chain.as_of):
+        return f"the history ends at {stamp(from_datetime64(history.as_of[-1]))}, the chain is of {stamp(chain.as_of)}"
+    if history.known_at[-1] > datetime64(now):
+        return f"the history is known at {stamp(from_datetime64(history.known_at[-1]))} only"
+    return ""
+
+
+def _asked_for(cases: Sequence[policy.Case], scenarios: Scenarios) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Rows and quantities of all accounts that the scenarios can speak of."""
+    spoken = [case for case in cases if not _missing(case, scenarios.underlyings)]
+    rows = np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *(case.universe.rows for case in spoken)]))
+    names = {"value_usd", "delta_usd", "delta_net", "gamma", "vega", "theta"}
+    return rows, tuple(sorted(names.union(*(quantities(case.mandate) for case in spoken))))
+
+
+def _missing(case: policy.Case, underlyings: Sequence[str]) -> list[str]:
+    mine = {str(name) for name in case.chain.underlying[case.universe.rows]}
+    mine |= {name for name in case.account.collateral if name in case.chain.index_price}
+    return sorted(mine - set(underlyings))
+
+
+def _decided(
+    account: Account, case: policy.Case | str, outlook: Outlook, *, hours: float, previous: float | None
+) -> Decision:
+    """The decision of one account, whatever goes wrong in it."""
+    if not isinstance(case, policy.Case):
+        return _hold(account, case)
+    try:
+        return _decide(case, outlook, hours=hours, previous=previous)
+    except Exception as problem:  # noqa: BLE001  one account's trouble, of whatever kind, is no other account's
+        return _hold(account, f"the decision failed: {type(problem).__name__}: {problem}")
+
+
+def _decide(case: policy.Case, outlook: Outlook, *, hours: float, previous: float | None) -> Decision:
+    """Forecast first; where it is missing, fails or is refused the deterministic rule; where that is refused HOLD."""
+    reasons = [outlook.reason] if outlook.reason else []
+    findings: list[Finding] = []
+    seen: Forecast | None = None
+    repriced = outlook.revaluation
+    missing = _missing(case, repriced.underlyings) if repriced is not None else []
+    if missing:
+        reasons.append(f"the model does not know {', '.join(missing)}")
+    elif repriced is not None:
+        own = part(repriced, rows=case.universe.rows)
+        try:
+            seen = _forecast(case, own, source=outlook.source)
+            wanted = policy.propose(case, own, source=outlook.source, previous_addon_usd=previous)
+        except GreekdriftError as problem:
+            reasons.append(f"no proposal from the forecast: {problem}")
+        else:
+            verdict = _verdict(case, wanted.adjustment)
+            if isinstance(verdict, Verified):
+                return _made(case, Outcome.VERIFIED_ML, reasons, wanted, verdict, seen, findings)
+            reasons.append(f"the forecast's proposal was refused: {_failed(verdict)}")
+            findings += verdict.findings
+    return _fallen_back(case, reasons, findings, seen, hours=hours)
+
+
+def _fallen_back(
+    case: policy.Case, reasons: list[str], findings: list[Finding], seen: Forecast | None, *, hours: float
+) -> Decision:
+    try:
+        rule = policy.baseline(case, hours=hours)
+    except GreekdriftError as problem:
+        return _hold(case.account, *reasons, f"no proposal from the deterministic rule: {problem}", seen=seen)
+    verdict = _verdict(case, rule.adjustment)
+    if isinstance(verdict, Verified):
+        return _made(case, Outcome.BASELINE, reasons, rule, verdict, seen, findings)
+    reasons.append(f"the deterministic rule was refused: {_failed(verdict)}")
+    return _hold(case.account, *reasons, seen=seen, findings=(*findings, *verdict.findings))
+
+
+def _forecast(case: policy.Case, own: Revaluation, *, source: str) -> Forecast:
+    """The forecast of the account as it is: Greeks, P&L, margin and equity, with what they are now."""
+    held = part(own, rows=np.unique(case.chain.rows(case.account.quantities()))) if case.account.positions else own
+    margin = case.margin
+    found = ahead(case.chain, [case.account], case.rules, held, equity_usd=[margin.equity_usd])
+    extra = {
+        "initial_margin_usd": (found.initial_margin, margin.initial_margin_usd),
+        "maintenance_margin_usd": (found.maintenance_margin, margin.maintenance_margin_usd),
+        "equity_usd": (found.equity, margin.equity_usd),
+        "excess_usd": (-found.shortfall, margin.excess_usd),
+    }
+    return forecast(
+        case.chain,
+        [case.account],
+        held,
+        extra={name: samples for name, (samples, _) in extra.items()},
+        extra_now={name: np.array([value]) for name, (_, value) in extra.items()},
+        provenance=source,
+    )
+
+
+def _verdict(case: policy.Case, adjustment: Adjustment) -> Verified | Refused:
+    return verify(case.account, case.chain, adjustment, case.mandate, case.rules, case.now, venue=case.venue)
+
+
+def _failed(verdict: Refused) -> str:
+    return "; ".join(f"{one.check} ({one.detail})" for one in verdict.findings if not one.passed)
+
+
+def _made(
+    case: policy.Case,
+    outcome: Outcome,
+    reasons: list[str],
+    proposal: policy.Proposal,
+    verdict: Verified,
+    seen: Forecast | None,
+    findings: Sequence[Finding],
+) -> Decision:
+    saving = proposal.idle_usd - proposal.objective_usd
+    why = "doing nothing costs least" if proposal.is_idle else f"saves {saving:,.0f} USD against doing nothing"
+    return Decision(
+        account_id=case.account.account_id,
+        outcome=outcome,
+        reasons=(*reasons, why),
+        adjustment=proposal.adjustment,
+        certificate=verdict.certificate,
+        forecast=seen,
+        objective=proposal.parts,
+        idle=proposal.idle_parts,
+        findings=tuple(findings),
+    )
+
+
+def _hold(account: Account, *reasons: str, seen: Forecast | None = None, findings: Sequence[Finding] = ()) -> Decision:
+    return Decision(
+        account_id=account.account_id,
+        outcome=Outcome.HOLD,
+        reasons=tuple(reasons),
+        forecast=seen,
+        findings=tuple(findings),
+    )
+
+
+def _recorded(
+    journal: Journal,
+    chain: Chain,
+    accounts: Sequence[Account],
+    rules: Mapping[str, RuleSet],
+    venue: Venue,
+    now: datetime,
+    decisions: tuple[Decision, ...],
+) -> tuple[Decision, ...]:
+    """The decisions once they are on disk; where that fails nothing is decided."""
+    decided = [
+        Decided(
+            account=account,
+            rules=rules.get(account.mandate.rule_set) if account.mandate is not None else None,
+            outcome=decision.outcome,
+            reasons=decision.reasons,
+            findings=decision.findings,
+            adjustment=decision.adjustment,
+            certificate=decision.certificate,
+        )
+        for account, decision in zip(accounts, decisions, strict=True)
+    ]
+    try:
+        enter(journal, decided, chain=chain, venue=venue, now=now)
+    except (GreekdriftError, OSError) as problem:
+        why = f"the decision could not be recorded: {problem}"
+        return tuple(_hold(account, why, seen=one.forecast) for account, one in zip(accounts, decisions, strict=True))
+    return decisions

@@ -1,0 +1,368 @@
+"""The whole cycle on simulated chains: outcomes and their reasons, and what happens when something is missing."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from greekdrift.book import (
+    Account,
+    Band,
+    Kind,
+    Mandate,
+    Outcome,
+    Position,
+    Scenarios,
+    after_orders,
+    canonical,
+)
+from greekdrift.config import load_rules, load_venue
+from greekdrift.errors import DataError
+from greekdrift.features.panel import assemble
+from greekdrift.journal import Journal, read, replay
+from greekdrift.market.simulate import SimulatedSource
+from greekdrift.rebalance import rebalance
+from greekdrift.surface.state import FACTORS
+from greekdrift.units import datetime64
+from greekdrift.verify import Certificate
+
+VENUE, RULES = load_venue("deribit"), load_rules("derive_pm2")
+
+
+class TrueLaw:
+    """The simulator's own law as a predictor."""
+
+    name = "true law"
+
+    def __init__(self, source):
+        self.source = source
+
+    def predict(self, history, *, horizons, n, seed):
+        moment = history.as_of[-1].item().replace(tzinfo=self.source.snapshots()[0].tzinfo)
+        return self.source.true_scenarios(moment, horizons=tuple(horizons), n=n, seed=seed)
+
+
+class Broken:
+    """A predictor that fails."""
+
+    name = "broken"
+
+    def __init__(self, error):
+        self.error = error
+
+    def predict(self, history, *, horizons, n, seed):
+        raise self.error
+
+
+class OnlyEther:
+    """A predictor that knows one underlying."""
+
+    name = "ether"
+
+    def __init__(self, source):
+        self.inner = TrueLaw(source)
+
+    def predict(self, history, *, horizons, n, seed):
+        whole = self.inner.predict(history, horizons=horizons, n=n, seed=seed)
+        at = [whole.underlyings.index("ETH")]
+        return Scenarios(
+            underlyings=("ETH",),
+            factors=whole.factors,
+            horizons=whole.horizons,
+            increments=whole.increments[:, :, at],
+            weights=whole.weights,
+            as_of=whole.as_of,
+            known_at=whole.known_at,
+            provenance="ether",
+        )
+
+
+@pytest.fixture(scope="module")
+def source():
+    return SimulatedSource(venue=VENUE, seed=3, days=10.0)
+
+
+@pytest.fixture(scope="module")
+def chain(source):
+    return source.chain(source.snapshots()[8])
+
+
+@pytest.fixture(scope="module")
+def history(source, chain):
+    moments = [moment for moment in source.snapshots() if moment <= chain.as_of]
+    state = np.array([source.true_state(moment).values for moment in moments])
+    as_of = np.array([datetime64(moment) for moment in moments])
+    return assemble(
+        source.underlyings,
+        FACTORS,
+        as_of=as_of,
+        known_at=as_of + np.timedelta64(5, "m"),
+        state=state,
+        step_hours=6.0,
+        features=(),
+    )
+
+
+def options_of(chain, underlying, *, from_days):
+    life = chain.time_to_expiry * 365.0
+    rows = np.flatnonzero(chain.is_option & (chain.underlying == underlying) & (life > from_days) & chain.is_call)
+    first = rows[life[rows] == life[rows].min()]
+    return [
+        chain.instruments[row].name for row in first[np.argsort(np.abs(chain.strike[first] - chain.forward[first]))]
+    ]
+
+
+def mandate(underlying="BTC", **changes):
+    size = {"BTC": 1.0, "ETH": 20.0}[underlying]
+    plain = {
+        "rule_set": "derive_pm2",
+        "bands": (
+            Band(greek="delta", underlying=underlying, lower=-size, upper=size),
+            Band(greek="vega", underlying=underlying, lower=-30_000.0, upper=30_000.0),
+        ),
+        "liquidity_buffer_usd": 1_000.0,
+        "venues": ("deribit",),
+        "max_order_notional_usd": 5e6,
+        "max_cost_usd": 50_000.0,
+        "hedge_kinds": (Kind.PERPETUAL, Kind.OPTION),
+    }
+    return Mandate(**(plain | changes))
+
+
+@pytest.fixture(scope="module")
+def accounts(chain):
+    """A desk far outside, one that may rest, one on ETH, one without a mandate, one with an unlisted line."""
+    near = options_of(chain, "BTC", from_days=10.0)
+    ether = options_of(chain, "ETH", from_days=10.0)
+    return (
+        Account(
+            account_id="desk",
+            collateral={"BTC": 30.0},
+            positions=(Position.of(near[0], -20.0), Position.of(near[1], -10.0)),
+            mandate=mandate(),
+        ),
+        Account(account_id="vault", collateral={"BTC": 5.0}, positions=(Position.of(near[0], 0.3),), mandate=mandate()),
+        Account(
+            account_id="ether",
+            collateral={"ETH": 900.0},
+            positions=(Position.of(ether[0], -300.0),),
+            mandate=mandate("ETH"),
+        ),
+        Account(account_id="free", collateral={"BTC": 1.0}, positions=(Position.of(near[0], 1.0),)),
+        Account(
+            account_id="lost",
+            collateral={"BTC": 1.0},
+            positions=(Position.of("BTC-27JUN25-100000-C", 1.0),),
+            mandate=mandate(),
+        ),
+    )
+
+
+@pytest.fixture(scope="module")
+def run(source, chain, history):
+    def cycle(accounts, **changes):
+        given = {
+            "rules": RULES,
+            "venue": VENUE,
+            "now": chain.known_at + timedelta(seconds=30),
+            "predictor": TrueLaw(source),
+            "history": history,
+            "n": 64,
+            "horizons": (12.0, 24.0),
+        }
+        return rebalance(changes.pop("chain", chain), accounts, **(given | changes))
+
+    return cycle
+
+
+@pytest.fixture(scope="module")
+def decisions(run, accounts):
+    return run(accounts)
+
+
+def test_each_account_gets_its_outcome(decisions):
+    assert [decision.account_id for decision in decisions] == ["desk", "vault", "ether", "free", "lost"]
+    desk, vault, ether, free, lost = decisions
+    assert desk.outcome is Outcome.VERIFIED_ML
+    assert desk.adjustment.orders
+    assert "saves" in desk.reasons[-1]
+    assert vault.outcome is Outcome.VERIFIED_ML
+    assert not vault.adjustment.orders
+    assert vault.reasons == ("doing nothing costs least",)
+    assert ether.outcome is Outcome.VERIFIED_ML
+    assert free.outcome is lost.outcome is Outcome.HOLD
+    assert "no mandate" in free.reasons[0]
+    assert "not listed" in lost.reasons[0]
+
+
+def test_nothing_unverified_leaves(decisions):
+    for decision in decisions:
+        is_hold = decision.outcome is Outcome.HOLD
+        assert (decision.adjustment is None) == is_hold
+        assert isinstance(decision.certificate, Certificate) != is_hold
+
+
+def test_the_objective_of_doing_nothing_stands_beside(decisions):
+    desk, vault = decisions[:2]
+    assert sum(desk.objective.values()) < sum(desk.idle.values())
+    assert dict(vault.objective) == dict(vault.idle)
+
+
+def test_the_forecast_carries_greeks_margin_and_equity(decisions, chain, accounts):
+    desk = decisions[0]
+    assert desk.forecast.horizons.tolist() == [12.0, 24.0]
+    assert {"initial_margin_usd", "equity_usd", "excess_usd", "pnl_usd", "BTC vega"} <= set(desk.forecast.quantities)
+    assert desk.forecast.breach_probability("desk", "BTC vega") > 0.5
+    excess = desk.forecast.value_now("desk", "excess_usd")
+    assert excess == desk.forecast.value_now("desk", "equity_usd") - desk.forecast.value_now(
+        "desk", "initial_margin_usd"
+    )
+    after = after_orders(accounts[0], desk.adjustment.orders, chain, VENUE)
+    assert dict(after.collateral) == dict(desk.adjustment.claim.cash)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"predictor": None}, "no model"),
+        ({"history": None}, "cold start: no history"),
+        ({"predictor": Broken(DataError("no data today"))}, "the forecast failed: no data today"),
+        ({"predictor": Broken(ZeroDivisionError())}, "the forecast failed: ZeroDivisionError"),
+    ],
+)
+def test_without_a_forecast_the_deterministic_rule_decides(run, accounts, changes, reason):
+    for decision in run(accounts[:2], **changes):
+        assert decision.outcome is Outcome.BASELINE
+        assert reason in decision.reasons[0]
+        assert decision.forecast is None
+        assert not decision.adjustment.is_forecast_based
+
+
+def test_one_snapshot_only_is_a_cold_start(run, accounts, history):
+    (decision,) = run(accounts[:1], history=_last(history, 1))
+    assert decision.outcome is Outcome.BASELINE
+    assert "one snapshot only" in decision.reasons[0]
+
+
+def test_a_history_of_another_moment_is_not_used(run, accounts, history):
+    shorter = replace(
+        history,
+        as_of=history.as_of[:-1],
+        known_at=history.known_at[:-1],
+        state=history.state[:-1],
+        features=history.features[:-1],
+    )
+    (decision,) = run(accounts[:1], history=shorter)
+    assert decision.outcome is Outcome.BASELINE
+    assert "the history ends at" in decision.reasons[0]
+
+
+def _last(history, count):
+    return replace(
+        history,
+        as_of=history.as_of[-count:],
+        known_at=history.known_at[-count:],
+        state=history.state[-count:],
+        features=history.features[-count:],
+    )
+
+
+def test_a_missing_underlying_sends_only_its_accounts_to_the_rule(run, accounts, source):
+    desk, _, ether = run(accounts[:3], predictor=OnlyEther(source))
+    assert desk.outcome is Outcome.BASELINE
+    assert "does not know BTC" in desk.reasons[0]
+    assert ether.outcome is Outcome.VERIFIED_ML
+
+
+def test_a_stale_chain_gives_the_rule_and_a_very_stale_one_holds(run, accounts, chain):
+    (late,) = run(accounts[:1], now=chain.known_at + timedelta(minutes=12))
+    assert late.outcome is Outcome.BASELINE
+    assert "stale" in late.reasons[0]
+    (dead,) = run(accounts[:1], now=chain.known_at + timedelta(hours=2))
+    assert dead.outcome is Outcome.HOLD
+    assert any("freshness" in reason for reason in dead.reasons)
+    assert dead.findings
+
+
+def test_a_chain_from_the_future_holds(run, accounts, chain):
+    (early,) = run(accounts[:1], now=chain.known_at - timedelta(seconds=1))
+    assert early.outcome is Outcome.HOLD
+    assert "is known at" in early.reasons[0]
+
+
+def test_a_rule_set_that_is_not_at_hand_holds(run, accounts):
+    other = replace(accounts[0], mandate=mandate(rule_set="deribit_pm"))
+    (decision,) = run((other,))
+    assert decision.outcome is Outcome.HOLD
+    assert "deribit_pm is not at hand" in decision.reasons[0]
+
+
+def test_a_refused_forecast_falls_back_to_the_rule(run, accounts, monkeypatch):
+    """A proposer that lies by one dollar is refused; the deterministic rule decides, with the findings kept."""
+    from greekdrift import policy
+
+    honest = policy.propose
+
+    def lying(*given, **options):
+        found = honest(*given, **options)
+        claim = replace(found.adjustment.claim, cost_usd=found.adjustment.claim.cost_usd - 1.0)
+        return replace(found, adjustment=replace(found.adjustment, claim=claim))
+
+    monkeypatch.setattr(policy, "propose", lying)
+    (decision,) = run(accounts[:1])
+    assert decision.outcome is Outcome.BASELINE
+    assert "the forecast's proposal was refused" in decision.reasons[0]
+    assert any(not finding.passed for finding in decision.findings)
+    assert decision.forecast is not None
+
+
+def test_where_everything_is_refused_the_account_holds(run, accounts, monkeypatch):
+    from greekdrift import policy
+
+    for name in ("propose", "baseline"):
+        honest = getattr(policy, name)
+
+        def lying(*given, honest=honest, **options):
+            found = honest(*given, **options)
+            return replace(found, adjustment=replace(found.adjustment, chain_digest="0" * 64))
+
+        monkeypatch.setattr(policy, name, lying)
+    (decision,) = run(accounts[:1])
+    assert decision.outcome is Outcome.HOLD
+    assert "the deterministic rule was refused" in decision.reasons[-1]
+    assert decision.adjustment is None
+
+
+def test_the_same_inputs_and_seed_give_the_same_certificate_bytes(run, accounts, decisions):
+    again = run(accounts)
+    for one, two in zip(decisions, again, strict=True):
+        assert one.reasons == two.reasons
+        if one.certificate is not None:
+            assert canonical(one.certificate) == canonical(two.certificate)
+            assert canonical(one.adjustment) == canonical(two.adjustment)
+    other = run(accounts[:1], seed=1)[0]
+    assert canonical(other.adjustment) != canonical(decisions[0].adjustment)
+
+
+def test_the_journal_replays_every_certificate(run, accounts, tmp_path):
+    path = tmp_path / "journal"
+    with Journal(path) as journal:
+        run(accounts, journal=journal)
+        run(accounts, journal=journal)
+        run(accounts, journal=journal, predictor=None)
+    report = replay(path)
+    assert report.is_sound, report.problems
+    assert report.outcomes == {"VERIFIED_ML": 3, "BASELINE": 3, "HOLD": 2}, "repeated decisions are recorded once"
+    assert report.replayed == 6
+    assert "6 certificates replayed: all as recorded" in report.describe()
+
+
+def test_a_journal_that_cannot_be_written_holds_everything(run, accounts, tmp_path):
+    journal = Journal(tmp_path / "journal")
+    journal.append(b'{"kind":"note"}')
+    journal.close()
+    for decision in run(accounts[:2], journal=journal):
+        assert decision.outcome is Outcome.HOLD
+        assert "could not be recorded" in decision.reasons[0]
+    assert len(read(tmp_path / "journal")) == 1
