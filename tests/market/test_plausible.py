@@ -57,6 +57,12 @@ def test_a_mark_that_is_infinite_is_called_so(read):
         read({(0, "mark_price_coin"): np.inf})
 
 
+@pytest.mark.parametrize("volatility", [-0.5, 60.0, 1e300])
+def test_a_volatility_that_is_none_is_called_so(read, volatility: float):
+    with pytest.raises(ChainError, match=rf"{CALL}: mark_iv .* is not a volatility"):
+        read({(0, "mark_iv"): volatility})
+
+
 def test_single_asks_beyond_the_bound_are_a_seller_asking_much(read):
     assert read({(0, "ask_price_coin"): 14.0}).ask[0] == 14.0
 
@@ -82,6 +88,7 @@ def test_a_perpetual_whose_mark_is_not_its_forward(read):
     [
         (-0.5, r"changed_chain.parquet: BTC-27MAR26-70000-C has a bid_iv of -0.5"),
         (np.inf, r"changed_chain.parquet: BTC-27MAR26-70000-C has a bid_iv of inf"),
+        (1e300, r"changed_chain.parquet: BTC-27MAR26-70000-C has a bid_iv of 1e\+300"),
         (54.0, r"median bid_iv is 54, which looks like points"),
     ],
 )

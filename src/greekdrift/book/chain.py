@@ -17,6 +17,9 @@ from greekdrift.units import SECONDS_PER_YEAR, aware, datetime64, stamp
 Column = Float[ndarray, " row"]
 Mask = Bool[ndarray, " row"]
 
+LARGEST_VOLATILITY = 50.0
+"""A `mark_iv` from here on is no volatility per 1.00."""
+
 _COLUMNS = ("contract_size", "forward", "bid", "ask", "mark", "mark_iv", "open_interest", "volume_24h")
 
 
@@ -83,13 +86,14 @@ class Chain:
         self._freeze("is_call", np.array([bool(row.is_call) for row in rows]))
         self._freeze("is_inverse", np.array([row.is_inverse for row in rows]))
         self._freeze("strike", np.array([np.nan if row.strike is None else row.strike for row in rows]))
-        never = np.datetime64("NaT", "us")
-        expiry = np.array([never if row.expiry is None else datetime64(row.expiry) for row in rows])
-        self._freeze("expiry", expiry.astype("datetime64[us]"))
+        moments = {row.expiry for row in rows}
+        column = {one: np.datetime64("NaT", "us") if one is None else datetime64(one) for one in moments}
+        self._freeze("expiry", np.array([column[row.expiry] for row in rows], dtype="datetime64[us]"))
         self._freeze("time_to_expiry", years_to(self.expiry, self.as_of))
         row_of = {row.name: at for at, row in enumerate(rows)}
         if len(row_of) != len(rows):
-            raise ChainError(f"the {self.venue} chain at {stamp(self.as_of)} lists an instrument twice.")
+            twice = next(row.name for at, row in enumerate(rows) if row_of[row.name] != at)
+            raise ChainError(f"the {self.venue} chain at {stamp(self.as_of)} lists {twice} twice; keep one row of it.")
         object.__setattr__(self, "row_of", MappingProxyType(row_of))
 
     def _check(self) -> None:
@@ -104,7 +108,7 @@ class Chain:
         self._refuse(
             ~(self.mark >= 0.0) | np.isinf(self.mark), "mark {mark} is not a number of at least 0", "drop the row"
         )
-        bad_iv = self.is_option & ~((self.mark_iv > 0.0) & (self.mark_iv < 50.0))
+        bad_iv = self.is_option & ~((self.mark_iv > 0.0) & (self.mark_iv < LARGEST_VOLATILITY))
         self._refuse(
             bad_iv,
             "mark_iv {mark_iv} is not a volatility (1.00 = 100 %)",

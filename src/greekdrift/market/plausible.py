@@ -9,7 +9,7 @@ from datetime import datetime
 import numpy as np
 import pandas as pd
 
-from greekdrift.book.chain import years_to
+from greekdrift.book.chain import LARGEST_VOLATILITY, years_to
 from greekdrift.errors import DataError
 from greekdrift.market.ticks import prices
 
@@ -131,7 +131,7 @@ def _marks(rows: pd.DataFrame, columns: Columns, is_on: np.ndarray, *, as_of: da
     """A mark and its volatility say the same thing twice."""
     years = years_to(rows["expiry_ts_utc"].to_numpy(), as_of)
     volatility = columns["mark_iv"]
-    at = np.flatnonzero(is_on & (volatility >= 0.0) & np.isfinite(volatility) & (years >= 0.0))
+    at = np.flatnonzero(is_on & (volatility >= 0.0) & (volatility < LARGEST_VOLATILITY) & (years >= 0.0))
     is_inverse = rows["is_inverse"].to_numpy()[at]
     forward, strike = columns["forward"][at], rows["strike"].to_numpy()[at]
     made = prices(

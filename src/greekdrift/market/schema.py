@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from greekdrift.book import Chain, Instrument, Kind, Settlement, Venue
-from greekdrift.book.chain import years_to
+from greekdrift.book.chain import LARGEST_VOLATILITY, years_to
 from greekdrift.book.instrument import parse
 from greekdrift.errors import DataError, InputError, nearest
 from greekdrift.market import plausible
@@ -262,9 +262,9 @@ def _numbers(column: pd.Series, *, where: str) -> np.ndarray:
 
 
 def _volatilities(column: pd.Series, names: pd.Categorical, *, where: str) -> np.ndarray:
-    """Quoted volatilities, NaN where empty; negative and infinite ones are refused."""
+    """Quoted volatilities, NaN where empty; one that cannot be is refused, points are left to `plausible`."""
     values = _numbers(column, where=where)
-    is_bad = (values < 0.0) | np.isinf(values)
+    is_bad = (values < 0.0) | (values >= 100.0 * LARGEST_VOLATILITY)
     if np.any(is_bad):
         at = int(np.argmax(is_bad))
         raise DataError(f"{where}: {names[at]} has a {column.name} of {values[at]:g}; leave an absent quote empty.")
