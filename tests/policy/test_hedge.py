@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import linprog
 
 from greekdrift import policy
-from greekdrift.book import Band, Kind, after_orders, canonical, order_cost_usd
+from greekdrift.book import Band, after_orders, canonical, order_cost_usd
 from greekdrift.errors import BookError
 from greekdrift.greeks.exposure import band_values
 from greekdrift.margin import naive
@@ -193,22 +193,6 @@ def test_the_addon_covers_the_quantile_ahead_and_obeys_its_speed(at, outlook):
     wilder = policy.propose(at, outlook(at, volatility=2.0), source="x").adjustment.margin_addon_usd
     assert wilder > free
     assert policy.baseline(at).adjustment.margin_addon_usd == 0.0
-
-
-def test_the_programme_beats_the_reactive_rule_at_its_own_objective(at):
-    rule, programme = policy.reactive(at), policy.baseline(at)
-    assert rule.adjustment.orders
-    assert programme.objective_usd < rule.objective_usd
-    vega = "BTC vega 0-30d"
-    assert abs(rule.adjustment.claim.greeks[vega]) < abs(at.values[2])
-
-
-def test_the_reactive_rule_stops_at_the_nearest_edge(case_of, made):
-    only_delta = (Band(greek="delta", underlying="BTC", lower=-1.0, upper=1.0),)
-    at = case_of(made.account({"BTC-PERPETUAL": 35_000.0}, bands=only_delta, hedge_kinds=(Kind.PERPETUAL,)))
-    found = policy.reactive(at)
-    assert found.adjustment.claim.greeks["BTC delta (net)"] == pytest.approx(1.0, abs=2e-4)
-    assert found.adjustment.claim.greeks["BTC delta (net)"] <= 1.0
 
 
 def test_accounts_under_another_rule_set_or_without_mandate_are_refused(case_of, made, desk):
