@@ -1,6 +1,7 @@
 """Accounts, mandates, adjustments, scenarios, venues and their one encoding."""
 
 from datetime import UTC, date, datetime
+from time import perf_counter
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from greekdrift.book import (
     canonical,
     digest,
 )
-from greekdrift.book.instrument import Kind, parse
+from greekdrift.book.instrument import Instrument, Kind, parse
 from greekdrift.errors import BookError, ConfigError, InputError
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -134,3 +135,28 @@ def test_the_encoding_refuses_nan_and_strangers_and_knows_no_negative_zero() -> 
         canonical({"a": float("nan")})
     with pytest.raises(InputError, match="no canonical form"):
         canonical(object())
+
+
+def test_instants_and_days_are_iso_8601() -> None:
+    assert canonical({"at": NOW, "on": date(2026, 2, 5)}) == b'{"at":"2026-01-01T00:00:00Z","on":"2026-02-05"}'
+
+
+def test_an_instrument_is_encoded_as_its_fields_and_alike_however_it_was_made() -> None:
+    name = "BTC-27JUN25-100000-C"
+    parsed = parse(name)
+    fields: dict[str, object] = {"name": name, "kind": Kind.OPTION, "underlying": "BTC", "currency": "BTC"}
+    fields |= {"settlement": Settlement.INVERSE, "expiry": parsed.expiry, "is_call": True}
+    made = Instrument(strike=100_000, **fields)  # type: ignore[arg-type]
+    for first, second in ((made, parsed), (parsed, made)):
+        assert canonical(first) == canonical(fields | {"strike": 100_000.0}) == canonical(second)
+
+
+def test_a_chain_of_two_thousand_rows_is_digested_in_milliseconds() -> None:
+    instruments = tuple(parse(f"BTC-27JUN25-{strike}-C") for strike in range(1_000, 3_000))
+    digest(instruments)
+    seconds = []
+    for _ in range(5):
+        begin = perf_counter()
+        digest(instruments)
+        seconds.append(perf_counter() - begin)
+    assert min(seconds) < 0.015

@@ -1,7 +1,7 @@
 """One encoding for everything that is digested, signed or compared byte by byte.
 
 JSON with sorted keys and no blanks; numbers in their shortest form that reads back to the same double,
--0 as 0; NaN and infinity are refused; instants as ISO 8601 in UTC; enumerations as their value; records as
+-0 as 0; NaN and infinity are refused; instants and days as ISO 8601 in UTC; enumerations as their value; records as
 objects of their fields; arrays as {"shape", "dtype", "sha256"} of their little-endian bytes, in which
 the one value that may be missing, NaN, has one bit pattern.
 """
@@ -10,14 +10,16 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import Enum
+from functools import lru_cache
 from math import isfinite
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from greekdrift.book.instrument import Instrument
 from greekdrift.errors import InputError
 from greekdrift.units import stamp
 
@@ -51,6 +53,8 @@ def _plain(value: object) -> Any:
         return value.value
     if isinstance(value, datetime):
         return stamp(value)
+    if isinstance(value, date):
+        return value.isoformat()
     if isinstance(value, np.ndarray):
         return _array(value)
     if isinstance(value, Mapping):
@@ -61,9 +65,21 @@ def _plain(value: object) -> Any:
         return sorted(_plain(item) for item in value)
     if isinstance(value, np.integer | np.bool_):
         return value.item()
+    if isinstance(value, Instrument):
+        return _instrument(value)
     if is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value) if field.init}
+        return _fields(value)
     raise InputError(f"a {type(value).__name__} has no canonical form; pass records, numbers, text or arrays.")
+
+
+@lru_cache(maxsize=65_536)
+def _instrument(value: Instrument) -> dict[str, Any]:
+    """Kept, since a chain digests two thousand of them each time."""
+    return _fields(value)
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    return {field.name: _plain(getattr(value, field.name)) for field in fields(value) if field.init}
 
 
 def _finite(number: float) -> float:

@@ -75,6 +75,8 @@ class Instrument:
             raise InstrumentError(f"{self.name}: options and futures have an expiry, others have none.")
         if self.strike is not None and not (isfinite(self.strike) and self.strike > 0.0):
             raise InstrumentError(f"{self.name}: strike {self.strike} is not a positive number.")
+        if self.strike is not None:
+            object.__setattr__(self, "strike", float(self.strike))
         if self.expiry is not None:
             object.__setattr__(self, "expiry", aware(self.expiry))
         if (self.settlement is Settlement.INVERSE) != (self.currency == self.underlying):
