@@ -23,7 +23,7 @@ BOOK = """
 accounts:
   - account_id: maker
     collateral: {BTC: 3, USDC: 50000}
-    positions: {BTC-27MAR26-70000-C: -5, BTC-27MAR26-70000-P: -5, BTC-PERPETUAL: 1000}
+    positions: {BTC-27MAR26-70000-C: -5, BTC-27MAR26-70000-P: -5, BTC-PERPETUAL: 20000}
     mandate:
       rule_set: derive_pm2
       venues: [deribit]

@@ -73,7 +73,7 @@ def _row(model: str, chance: dict[str, Days], outcome: Days, judged: ndarray, se
         skill.append(1.0 - loss[at].sum() / base[at].sum())
     return [
         model,
-        float(chance[model][-1]),
+        f"{chance[model][-1]:.1%}",
         area_under_curve(chance[model][judged], happened),
         _interval(area),
         float(1.0 - loss.sum() / base.sum()),

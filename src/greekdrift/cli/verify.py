@@ -13,19 +13,26 @@ FAILED = 1
 
 
 def command(
-    file: Annotated[Path, typer.Argument(help="decisions.json of propose or demo.")],
+    file: Annotated[Path, typer.Argument(help="decisions.json of propose or demo, or a journal.")],
     venue: options.PerhapsVenue = None,
     rules: options.PerhapsRules = None,
+    key: Annotated[
+        Path | None, typer.Option(help="Public key (32 bytes) that signatures of a journal must match.")
+    ] = None,
 ) -> None:
     """Recompute every number of every adjustment and compare the certificate byte by byte.
 
-    Nothing of a forecast, a surface fit or a policy is used. Exit code 1 where anything does not hold.
+    Nothing of a forecast, a surface fit or a policy is used. A journal is also checked for a break in its chain, for
+    its inputs and, with --key, for its signatures. Exit code 1 where anything does not hold.
 
     Example: greekdrift verify runs/first/decisions.json
     """
     from greekdrift.cli.console import lead, say, table
     from greekdrift.config.document import read
 
+    if file.suffix != ".json":
+        _journal(file, key)
+        return
     replayed = replay(dict(read(file).values), venue=venue, rules=rules)
     rows = [(one.account_id, one.outcome, one.verdict, one.detail) for one in replayed]
     table(f"Verified again from {file}", ("account", "outcome", "verdict", "detail"), rows)
@@ -35,6 +42,21 @@ def command(
         raise typer.Exit(FAILED)
     say("every adjustment holds; its certificate is the same to the byte")
     lead("greekdrift report on the run's folder")
+
+
+def _journal(file: Path, key: Path | None) -> None:
+    from greekdrift.cli.console import say
+    from greekdrift.errors import DataError
+    from greekdrift.journal import replay as replay_journal
+
+    if not file.is_file():
+        raise DataError(f"{file}: there is no such file; give decisions.json or a journal.")
+    report = replay_journal(file, public_key=None if key is None else key.read_bytes())
+    say(report.describe())
+    for problem in report.problems:
+        say(f"  [red]{problem}[/]")
+    if not report.is_sound:
+        raise typer.Exit(FAILED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,8 @@ FAN = "#2f6db5"
 SHADES = ((0.025, 0.975, 0.16), (0.1, 0.9, 0.24), (0.25, 0.75, 0.36))
 """Lower and upper quantile of each ribbon and its opacity."""
 LIMIT = "#c2452d"
+FARTHEST = 6.0
+"""A limit farther away than so many times the height of the fan is named, not drawn."""
 GOOD = "#2b8a5b"
 
 STYLE: Any = {
@@ -50,7 +52,7 @@ def fan(quantity: Mapping[str, Any], horizons: Sequence[float]) -> Figure:
         hours = np.array([0.0, *horizons])
         _ribbons(axes, hours, quantity)
         _band(axes, hours, quantity)
-        axes.plot(0.0, quantity["now"], "o", color=INK, markersize=5, zorder=5)
+        axes.plot(0.0, quantity["now"], "o", color=INK, markersize=5, zorder=5, clip_on=False)
         _realised(axes, hours[1:], quantity)
         axes.set_title(_plain(quantity["label"]), loc="left", fontsize=11, fontweight="bold")
         axes.set_xlabel("hours from now")
@@ -74,23 +76,28 @@ def _realised(axes: Axes, hours: np.ndarray, quantity: Mapping[str, Any]) -> Non
     known = [(at, value) for at, value in zip(hours, quantity.get("realised") or (), strict=False) if value is not None]
     if known:
         at, values = zip(*known, strict=True)
-        axes.plot(at, values, "D", color="white", markeredgecolor=INK, markeredgewidth=1.4, markersize=5, zorder=6)
+        diamond: Any = {"color": "white", "markeredgecolor": INK, "markeredgewidth": 1.4, "markersize": 5}
+        axes.plot(at, values, "D", zorder=6, clip_on=False, **diamond)
 
 
 def _band(axes: Axes, hours: np.ndarray, quantity: Mapping[str, Any]) -> None:
     edges = [quantity.get(side) for side in ("lower", "upper")]
     known = [float(edge) for edge in edges if edge is not None]
-    for edge in known:
-        axes.axhline(edge, color=LIMIT, linewidth=1.2, linestyle=(0, (4, 2)))
     low, high = axes.get_ylim()
-    low, high = min([low, *known]), max([high, *known])
+    near = [edge for edge in known if max(low - edge, edge - high) < FARTHEST * (high - low)]
+    low, high = min([low, *near]), max([high, *near])
     room = 0.06 * (high - low) or 1.0
     axes.set_ylim(low - room, high + room)
-    if edges[0] is not None:
-        axes.axhspan(low - room, float(edges[0]), color=LIMIT, alpha=0.06, linewidth=0)
-    if edges[1] is not None:
-        axes.axhspan(float(edges[1]), high + room, color=LIMIT, alpha=0.06, linewidth=0)
     axes.set_xlim(hours[0], hours[-1])
+    for edge in near:
+        axes.axhline(edge, color=LIMIT, linewidth=1.2, linestyle=(0, (4, 2)))
+        side = low - room if edge == edges[0] else high + room
+        axes.axhspan(min(edge, side), max(edge, side), color=LIMIT, alpha=0.06, linewidth=0)
+    far = [edge for edge in known if edge not in near]
+    if far:
+        words = "limit" if len(far) == 1 else "limits"
+        text = f"{words} {', '.join(EngFormatter(sep='')(edge) for edge in far)} far out of view"
+        axes.text(0.99, 0.03, text, transform=axes.transAxes, ha="right", color=LIMIT, fontsize=8)
 
 
 def regime(history: Mapping[str, Any]) -> Figure:

@@ -18,10 +18,10 @@ Units = Literal["internal", "venue"]
 
 LEVELS = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
 UNITS = {
-    "internal": {"delta": "coins", "gamma": "coins per USD", "vega": "USD per 1.00", "theta": "USD per year"},
-    "venue": {"delta": "coins", "gamma": "coins per USD", "vega": "USD per point", "theta": "USD per day"},
+    "internal": {"delta": "units", "gamma": "units per USD", "vega": "USD per 1.00", "theta": "USD per year"},
+    "venue": {"delta": "units", "gamma": "units per USD", "vega": "USD per point", "theta": "USD per day"},
 }
-"""Words for the units of banded Greeks; others are named by their symbol alone."""
+"""Words for the units of Greeks: "units" are coins or shares; others are named by their symbol alone."""
 
 
 def forecast_values(forecasts: Sequence[Forecast], *, model: str, units: Units = "internal") -> dict[str, Any]:

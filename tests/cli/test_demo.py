@@ -1,0 +1,79 @@
+"""The main job from quotes to a served, verified adjustment and a page, on a small simulated market."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+CONFIG = Path(__file__).resolve().parents[2] / "configs" / "experiment" / "simulated.yaml"
+SETTINGS = (
+    "data.days=14",
+    "data.underlyings=[BTC]",
+    "scenarios=48",
+    "horizons=[6, 24]",
+    "origin=2025-01-13T22:00Z",
+    "forecaster={use: drift_net, epochs: 2, members: 1, draws: 8, batch_draws: 4}",
+    "baselines=[{use: clock}, {use: fhs}]",
+    "evaluation={start: 2025-01-12T00:00Z, horizons: [6, 24], every: 4, scenarios: 16, min_train: 20}",
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("demo")
+
+
+@pytest.mark.slow
+def test_the_whole_job(run: Callable, folder: Path) -> None:
+    book = _book(folder)
+    settings = [word for setting in (*SETTINGS, f"book={book}") for word in ("--set", setting)]
+    done = run("demo", "--config", CONFIG, *settings, "--runs", folder / "runs", "--out", folder / "run")
+    assert done.code == 0, done.err
+    for number in range(1, 9):
+        assert f"[{number}/8]" in done.err
+    outcomes = {one["account_id"]: one for one in json.loads((folder / "run/decisions.json").read_text())["decisions"]}
+    assert outcomes["short"]["outcome"] == "VERIFIED_ML"
+    assert outcomes["short"]["adjustment"]["orders"]
+    assert outcomes["wide"]["adjustment"]["orders"] == []
+    assert outcomes["silent"]["outcome"] == "HOLD"
+    page = (folder / "run/report.html").read_text()
+    for section in ("decisions", "forecast", "regime", "scorecard", "run"):
+        assert f'<section id="{section}">' in page
+
+
+@pytest.mark.slow
+def test_its_decisions_and_its_journal_verify_again(run: Callable, folder: Path) -> None:
+    assert run("verify", folder / "run/decisions.json").code == 0
+    done = run("verify", folder / "run/journal/decisions.log")
+    assert done.code == 0, done.err
+    assert "all as recorded" in done.err
+
+
+def _book(folder: Path) -> Path:
+    from datetime import UTC, datetime
+
+    from greekdrift.config import load_venue
+    from greekdrift.market.simulate import SimulatedSource
+    from greekdrift.market.source import closest
+
+    source = SimulatedSource(venue=load_venue("deribit"), seed=7, underlyings=("BTC",), days=14.0)
+    moment = datetime(2025, 1, 13, 22, tzinfo=UTC)
+    chain = source.chain(closest(source.snapshots(), moment, name="simulated"))
+    calls = [one for one in chain.instruments if one.is_option and one.is_call]
+    last = max(one.expiry for one in calls if one.expiry)
+    near = min((one for one in calls if one.expiry == last), key=lambda one: abs((one.strike or 0.0) - 9e4))
+    mandate = (
+        "{rule_set: derive_pm2, venues: [deribit], hedge_kinds: [perpetual], liquidity_buffer_usd: 1000, "
+        "max_order_notional_usd: 5000000, max_cost_usd: 20000, "
+        "bands: [{greek: delta, underlying: BTC, lower: -%s, upper: %s}]}"
+    )
+    shared = f"collateral: {{BTC: 20}}, positions: {{{near.name}: -20}}"
+    path = folder / "book.yaml"
+    path.write_text(
+        "accounts:\n"
+        f"  - {{account_id: short, {shared}, mandate: {mandate % (1, 1)}}}\n"
+        f"  - {{account_id: wide, {shared}, mandate: {mandate % (80, 80)}}}\n"
+        f"  - {{account_id: silent, {shared}}}\n"
+    )
+    return path
