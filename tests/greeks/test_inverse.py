@@ -1,5 +1,7 @@
 """Coin-settled contracts: parity in coins, premium-adjusted delta, inverse futures, and the deltas of an account."""
 
+from dataclasses import replace
+
 import mpmath as mp
 import numpy as np
 import pytest
@@ -53,8 +55,6 @@ def test_an_inverse_perpetual_pays_the_difference_of_reciprocals(move):
 
 def moved(chain, relative):
     """The chain after index and forwards have moved in proportion."""
-    from dataclasses import replace
-
     index = {name: price * (1.0 + relative) for name, price in chain.index_price.items()}
     return replace(chain, forward=chain.forward * (1.0 + relative), index_price=index)
 
@@ -97,6 +97,17 @@ def test_collateral_delta_is_the_slope_of_equity(book, every_kind):
     got = exposure(every_kind, (account,)).quantities["delta_collateral"][0]
     index = np.array([every_kind.index_price[name] for name in every_kind.underlyings])
     assert got @ index == pytest.approx((up - down) / (2.0 * step), rel=1e-7)
+
+
+def test_a_linear_line_enters_by_its_forward_not_by_the_index(every_kind):
+    """With F = 1.02 S the slope of equity is F/S times the collateral delta, as the head of the module says."""
+    name, step = "BTC_USDC-27JUN25-100000-C", 1e-5
+    dear = np.where(np.array(every_kind.instruments) == every_kind.instruments[every_kind.row_of[name]], 1.02, 1.0)
+    start = replace(every_kind, forward=every_kind.forward * dear)
+    account = Account(account_id="a", collateral={}, positions=(Position.of(name, 300),))
+    up, down = (equity_usd(moved(start, x), start, account) for x in (step, -step))
+    got = exposure(start, (account,)).value("a", "BTC", "delta_collateral")
+    assert got * 1.02 == pytest.approx((up - down) / (2.0 * step * start.index_price["BTC"]), rel=1e-7)
 
 
 @pytest.mark.parametrize("name", ["BTC-PERPETUAL", "BTC-27JUN25", "ETH-PERPETUAL"])

@@ -153,7 +153,23 @@ def test_one_underlying_of_another_name_needs_a_venue_that_lists_it(deribit: Ven
 def test_impossible_questions(source: SimulatedSource, deribit: Venue):
     with pytest.raises(InputError, match=r"multiples of 0\.5 hours"):
         source.true_scenarios(source.snapshots()[0], horizons=(0.3,), n=8, seed=1)
-    with pytest.raises(ConfigError, match="at least 6 hours"):
+    for hours in (np.nan, np.inf):
+        with pytest.raises(InputError, match=r"multiples of 0\.5 hours"):
+            source.true_scenarios(source.snapshots()[0], horizons=(hours,), n=8, seed=1)
+    with pytest.raises(InputError, match="n 0 must be at least 1"):
+        source.true_scenarios(source.snapshots()[0], horizons=(6.0,), n=0, seed=1)
+    with pytest.raises(ConfigError, match="from 6 hours to 3650 days"):
         SimulatedSource(venue=deribit, seed=1, days=0.1)
     with pytest.raises(DataError, match="simulated has no chain at"):
         source.true_state(source.snapshots()[0] + timedelta(minutes=5))
+
+
+@pytest.mark.parametrize("days", [0.2, np.nan, np.inf, 1e9])
+def test_a_length_that_cannot_be_simulated_is_refused(deribit, days):
+    with pytest.raises(ConfigError, match=r"from 6 hours to 3650 days, got"):
+        SimulatedSource(venue=deribit, seed=1, days=days)
+
+
+def test_a_negative_seed_is_refused(deribit):
+    with pytest.raises(ConfigError, match="seed -1 must be at least 0"):
+        SimulatedSource(venue=deribit, seed=-1)

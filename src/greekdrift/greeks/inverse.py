@@ -7,7 +7,9 @@ times the index S. With E = S (coin collateral + Σ coin value of the lines) + c
     delta_net  = Σ F ∂(Black/F)/∂F                premium-adjusted: delta_usd − coin value
     delta_collateral = delta_net + coin equity    dE/dS, forwards moving in proportion to the index
 
-All three in coins. An inverse future or perpetual of Q USD pays Q (1/F₀ − 1/F₁) coins.
+All three in coins. Linear contracts enter by their derivative to the forward, so that a book of them has
+dE/dS = F/S times that: a basis of 2 % is 2 % of their delta. An inverse future or perpetual of Q USD pays
+Q (1/F₀ − 1/F₁) coins.
 """
 
 from jaxtyping import Float

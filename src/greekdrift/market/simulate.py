@@ -26,6 +26,7 @@ from greekdrift.units import aware, years_between
 
 PRICES = {"BTC": 90_000.0, "ETH": 3_000.0}
 DEFAULT_PRICE = 100.0
+LONGEST_DAYS = 3650.0
 DEFAULT_START = datetime(2025, 1, 1, 4, tzinfo=UTC)
 HALF_SPREAD = (0.006, 0.012)
 """Half-spread in volatility at the money, (calm, stressed); (1 + z²/2) times that at z standard deviations."""
@@ -57,10 +58,14 @@ class SimulatedSource:
         law: Law | None = None,
         known_after_minutes: float = 5.0,
     ) -> None:
-        if not underlyings or not days * 24.0 >= self.step_hours:
+        if not underlyings:
+            raise ConfigError("a simulation needs an underlying, such as BTC.")
+        if not self.step_hours <= days * 24.0 <= LONGEST_DAYS * 24.0:
             raise ConfigError(
-                f"a simulation needs an underlying and at least {self.step_hours:g} hours, got {days} days."
+                f"a simulation lasts from {self.step_hours:g} hours to {LONGEST_DAYS:g} days, got {days} days."
             )
+        if seed < 0:
+            raise ConfigError(f"a simulation's seed {seed} must be at least 0.")
         self.underlyings = tuple(sorted(set(underlyings)))
         self.law = law or Law()
         for name in self.underlyings:
@@ -126,6 +131,8 @@ class SimulatedSource:
 
         `horizons` in hours, multiples of half an hour (the step of the law), increasing.
         """
+        if n < 1 or seed < 0:
+            raise InputError(f"n {n} must be at least 1 and the seed {seed} at least 0.")
         at = position(self._snapshots, as_of, name=self.name)
         rng = np.random.default_rng([self._seed, 2, at, seed])
         origin = self._snapshots[at]
@@ -274,7 +281,7 @@ def _nice(value: float) -> float:
 
 def _steps(horizons: tuple[float, ...]) -> list[int]:
     steps = [hours / STEP_HOURS for hours in horizons]
-    if not steps or any(step < 0.0 or step != int(step) for step in steps):
+    if not steps or any(not step >= 0.0 or step % 1.0 != 0.0 for step in steps):
         raise InputError(f"horizons {list(horizons)} must be multiples of {STEP_HOURS:g} hours, the step of the law.")
     return [int(step) for step in steps]
 

@@ -7,7 +7,8 @@
 `moved_slice` says how the slice of an expiry moves. The residual is mark_iv/slice as a curve in today's moneyness
 through the quotes of the expiry (one for calls, one for puts), linear between them and flat beyond, so that it stays
 where it was in standardised moneyness while strikes pass through it. The clock alone (all increments zero) leaves
-every quote its forward and its `mark_iv`, to the last bit; only time runs.
+every quote its forward to the last bit and its `mark_iv` to 1e-15; only time runs. (With `kept="standardised"` that
+holds at the first instant alone: the smile then rolls along as time runs.)
 
 An expiry that falls within the horizon settles at its own forward moved by the index return at that moment, linear on
 the path between the horizons on either side (the origin is the first), and stays there.

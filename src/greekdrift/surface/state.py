@@ -5,7 +5,7 @@
     skew       (ln σ(+1) − ln σ(−1)) / 2               half the log ratio one deviation up and down
     curvature  (ln σ(+1) + ln σ(−1)) / 2 − ln σ(0)     how far both lie above the middle, in logarithms
     forward    ln of the index price
-    basis      annualised ln(F/S)/τ, least squares through the origin over the dated forwards
+    basis      slope of ln(F/S) in τ over the dated forwards, a year; see `annualised_basis`
 
 One deviation either way is quoted on every expiry that trades, also hours before expiry and on equity surfaces that
 reach from 10 to 90 delta; all three are dimensionless, so that increments add and 5 % means 5 % at any level.
