@@ -6,16 +6,19 @@ from pathlib import Path
 
 import pytest
 
+from greekdrift.config import load_venue
+from greekdrift.market.simulate import SimulatedSource
+from greekdrift.units import stamp
+
 CONFIG = Path(__file__).resolve().parents[2] / "configs" / "experiment" / "simulated.yaml"
 SETTINGS = (
-    "data.days=14",
+    "data.days=18",
     "data.underlyings=[BTC]",
     "scenarios=48",
     "horizons=[6, 24]",
-    "origin=2025-01-13T22:00Z",
     "forecaster={use: drift_net, epochs: 2, members: 1, draws: 8, batch_draws: 4}",
     "baselines=[{use: clock}, {use: fhs}]",
-    "evaluation={start: 2025-01-12T00:00Z, horizons: [6, 24], every: 4, scenarios: 16, min_train: 20}",
+    "evaluation={start: 2025-01-15T00:00Z, horizons: [6], every: 1, scenarios: 16, min_train: 20}",
 )
 
 
@@ -26,8 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_the_whole_job(run: Callable, folder: Path) -> None:
-    book = _book(folder)
-    settings = [word for setting in (*SETTINGS, f"book={book}") for word in ("--set", setting)]
+    settings = [word for setting in (*SETTINGS, *_origin_and_book(folder)) for word in ("--set", setting)]
     done = run("demo", "--config", CONFIG, *settings, "--runs", folder / "runs", "--out", folder / "run")
     assert done.code == 0, done.err
     for number in range(1, 9):
@@ -50,16 +52,9 @@ def test_its_decisions_and_its_journal_verify_again(run: Callable, folder: Path)
     assert "all as recorded" in done.err
 
 
-def _book(folder: Path) -> Path:
-    from datetime import UTC, datetime
-
-    from greekdrift.config import load_venue
-    from greekdrift.market.simulate import SimulatedSource
-    from greekdrift.market.source import closest
-
-    source = SimulatedSource(venue=load_venue("deribit"), seed=7, underlyings=("BTC",), days=14.0)
-    moment = datetime(2025, 1, 13, 22, tzinfo=UTC)
-    chain = source.chain(closest(source.snapshots(), moment, name="simulated"))
+def _origin_and_book(folder: Path) -> tuple[str, str]:
+    source = SimulatedSource(venue=load_venue("deribit"), seed=7, underlyings=("BTC",), days=18.0)
+    chain = source.chain(source.snapshots()[-6])
     calls = [one for one in chain.instruments if one.is_option and one.is_call]
     last = max(one.expiry for one in calls if one.expiry)
     near = min((one for one in calls if one.expiry == last), key=lambda one: abs((one.strike or 0.0) - 9e4))
@@ -76,4 +71,4 @@ def _book(folder: Path) -> Path:
         f"  - {{account_id: wide, {shared}, mandate: {mandate % (80, 80)}}}\n"
         f"  - {{account_id: silent, {shared}}}\n"
     )
-    return path
+    return f"origin={stamp(chain.as_of)}", f"book={path}"
