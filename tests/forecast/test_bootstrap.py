@@ -28,3 +28,11 @@ def test_every_step_starts_equally_many_paths():
 def test_no_step_no_draw():
     with pytest.raises(DataError, match="no complete step"):
         draw(np.empty(0, dtype=np.int64), n=1, length=1, mean_block=1.0, random=np.random.default_rng(0))
+
+
+def test_steps_that_are_left_out_are_on_no_path():
+    following = np.r_[np.arange(1, 50), -1]
+    without = (np.arange(50) >= 20) & (np.arange(50) < 30)
+    paths = draw(following, n=300, length=12, mean_block=6.0, random=np.random.default_rng(0), without=without)
+    assert not np.any(without[paths])
+    assert set(paths.ravel()) == set(np.flatnonzero(~without))

@@ -18,7 +18,7 @@ def test_the_scale_follows_the_true_volatility(kind, make_panel):
     panel = make_panel(rows=1500, seed=3)
     found = _scale_of(panel, scale=kind)[200:, :, 0]
     truth = np.exp(panel.state[200:, :, 1]) * np.sqrt(6.0 / 8760.0)
-    assert np.corrcoef(np.log(found).ravel(), np.log(truth).ravel())[0, 1] > (0.6 if kind == "ewma" else 0.95)
+    assert np.corrcoef(np.log(found).ravel(), np.log(truth).ravel())[0, 1] > (0.6 if kind == "ewma" else 0.93)
     assert np.median(found / truth) == pytest.approx(1.0, abs=0.1)
 
 

@@ -164,7 +164,8 @@ def forecast(
     """The forecast of unchanged accounts from one revaluation of the rows they hold.
 
     Quantities: `pnl_usd`; each revalued name among `BOOK` by underlying, as in "delta_net of BTC"; each band by its
-    label, as in "BTC gamma" (which fades with the mandate, unlike "gamma of BTC"); and the caller's `extra` samples, such as the initial margin, with their values now.
+    label, as in "BTC gamma" (which fades with the mandate, unlike "gamma of BTC"); and the caller's `extra` samples,
+    such as the initial margin, with their values now.
     """
     held = contracts_of(chain, accounts)
     _covered(chain, accounts, held, revaluation)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from numpy import ndarray
 
 from greekdrift.book import Scenarios
@@ -18,7 +18,7 @@ from greekdrift.features.history import Panel
 from greekdrift.forecast import bootstrap
 from greekdrift.forecast import scale as scales
 from greekdrift.forecast.forecaster import checked_horizons, checked_origin, scenarios
-from greekdrift.forecast.memory import memory, moves
+from greekdrift.forecast.memory import Memory, memory, moves
 from greekdrift.forecast.scale import Clockwork, Kind, Scale
 from greekdrift.forecast.steps import path_of_steps, steps
 
@@ -39,13 +39,16 @@ class Residuals:
     is_pooled: bool
 
     def draw(
-        self, *, n: int, length: int, random: np.random.Generator
+        self, *, n: int, length: int, random: np.random.Generator, without: Bool[ndarray, " step"] | None = None
     ) -> Float[ndarray, "scenario length underlying factor"]:
-        """Residuals along `n` paths; pooled, each block deals the underlyings' residuals out in a random order.
+        """Residuals along `n` paths; pooled, each path deals the underlyings' residuals out in a random order.
 
-        The deal keeps what happened together together, and makes the underlyings exchangeable.
+        The deal keeps what happened together together, and makes the underlyings exchangeable. Steps marked in
+        `without` are not drawn.
         """
-        paths = bootstrap.draw(self.following, n=n, length=length, mean_block=self.mean_block, random=random)
+        paths = bootstrap.draw(
+            self.following, n=n, length=length, mean_block=self.mean_block, random=random, without=without
+        )
         if not self.is_pooled:
             return self.values[paths]
         order = np.argsort(random.random((n, self.values.shape[1])), axis=1)
@@ -68,29 +71,31 @@ class FilteredPredictor:
         checked_origin(history, underlyings=self.underlyings, factors=self.factors)
         lengths, arrivals = path_of_steps(hours, self.scale.clock.step_hours)
         drawn = self.residuals.draw(n=n, length=lengths.size, random=np.random.default_rng(seed))
-        walked = walk(self.scale, history, drawn, lengths)
+        past = memory(moves(history), self.scale.clock.memories, last_only=True).repeated(n)
+        walked = walk(self.scale, past, np.repeat(history.state[-1:], n, axis=0), history.as_of[-1:], drawn, lengths)
         return scenarios(history, walked[:, arrivals - 1], horizons=hours, name=self.name, seed=seed)
 
 
 def walk(
     scale: Scale,
-    history: Panel,
+    past: Memory,
+    origin: Float[ndarray, "scenario underlying factor"],
+    moment: Shaped[ndarray, " scenario"],
     residuals: Float[ndarray, "scenario length underlying factor"],
     lengths: Float[ndarray, " length"],
 ) -> Float[ndarray, "scenario length underlying factor"]:
-    """Increments since the origin after each step of each path; the scale follows the path."""
-    n, count = residuals.shape[:2]
-    past = memory(moves(history), scale.clock.memories, last_only=True).repeated(n)
-    state = np.repeat(history.state[-1][None], n, axis=0)
-    walked = np.empty(residuals.shape)
-    moment = history.as_of[-1]
-    for at in range(count):
-        root = np.sqrt(lengths[at] / scale.clock.step_hours)
-        step = residuals[:, at] * scale.at(past, state, np.asarray(moment)) * root
+    """Increments since the origin after each step of each path; the scale follows the path.
+
+    `past`, `origin` and `moment` (one for all, or one each) say where each path starts.
+    """
+    state, walked = origin, np.empty(residuals.shape)
+    for at, length in enumerate(lengths):
+        root = np.sqrt(length / scale.clock.step_hours)
+        step = residuals[:, at] * scale.at(past, state, moment) * root
         state = state + step
-        walked[:, at] = state - history.state[-1]
-        past = past.after(step, float(lengths[at]), scale.clock.memories)
-        moment = moment + np.timedelta64(round(lengths[at] * MICROSECONDS_PER_HOUR), "us")
+        walked[:, at] = state - origin
+        past = past.after(step, float(length), scale.clock.memories)
+        moment = moment + np.timedelta64(round(length * MICROSECONDS_PER_HOUR), "us")
     return walked
 
 

@@ -1,0 +1,1 @@
+"""The drift net: a small network that corrects the filtered historical law. The only room that knows torch."""

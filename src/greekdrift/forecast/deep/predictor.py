@@ -1,0 +1,88 @@
+"""The fitted drift net: base law, network and how much of it is trusted. Imports torch, never lightning."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+
+from greekdrift.book import Scenarios
+from greekdrift.features.history import Panel
+from greekdrift.forecast.deep.network import Correction, DriftNetwork
+from greekdrift.forecast.econometric import FilteredPredictor, walk
+from greekdrift.forecast.examples import ratio
+from greekdrift.forecast.forecaster import checked_horizons, checked_origin, scenarios
+from greekdrift.forecast.inputs import gaps, inputs, kinds
+from greekdrift.forecast.memory import memory, moves
+from greekdrift.forecast.steps import path_of_steps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DriftNetPredictor:
+    """Corrects paths of `base` by a share of what the networks say on average.
+
+    `horizons` (hours) are those that the networks were trained on, `shares` by head (scale, reversion, tilt), trained
+    horizon and kind of factor (`forecast.inputs.KINDS`); all 0 is the base law itself. Between trained horizons the
+    shares are interpolated in ln h, outside the networks are asked for the nearest one.
+    """
+
+    name: str
+    base: FilteredPredictor
+    networks: tuple[DriftNetwork, ...]
+    shares: Float[ndarray, "head horizon kind"]
+    horizons: Float[ndarray, " horizon"]
+
+    def predict(self, history: Panel, *, horizons: Sequence[float], n: int, seed: int) -> Scenarios:
+        """`n` corrected paths from the last row of the history."""
+        hours = checked_horizons(horizons)
+        checked_origin(history, underlyings=self.base.underlyings, factors=self.base.factors)
+        scale = self.base.scale
+        lengths, arrivals = path_of_steps(hours, scale.clock.step_hours)
+        drawn = self.base.residuals.draw(n=n, length=lengths.size, random=np.random.default_rng(seed))
+        last = memory(moves(history), scale.clock.memories, last_only=True)
+        origin, moment = np.repeat(history.state[-1:], n, axis=0), history.as_of[-1:]
+        walked = walk(scale, last.repeated(n), origin, moment, drawn, lengths)[:, arrivals - 1]
+        moved = self._corrected(history, walked, hours)
+        return scenarios(history, moved, horizons=hours, name=self.name, seed=seed)
+
+    def correction(self, history: Panel, horizons: Float[ndarray, " horizon"]) -> Correction:
+        """What the networks say at the last row of a history, already shrunk to the trusted share."""
+        scale = self.base.scale
+        known = memory(moves(history), scale.clock.memories, last_only=True).repeated(1)
+        asked = np.clip(horizons, self.horizons[0], self.horizons[-1])
+        seen = inputs(scale, self.base.factors, known, history.state[-1:], history.as_of[-1:], asked)
+        with torch.inference_mode():
+            said = [network(torch.as_tensor(seen, dtype=torch.float32)) for network in self.networks]
+            return average(said).shrunk(self._shares_at(asked))
+
+    def _shares_at(self, asked: Float[ndarray, " asked"]) -> Float[torch.Tensor, "head asked factor"]:
+        at = np.interp(np.log(asked), np.log(self.horizons), np.arange(self.horizons.size))
+        lower = np.minimum(at.astype(np.int64), max(self.horizons.size - 2, 0))
+        upper, part = np.minimum(lower + 1, self.horizons.size - 1), (at - lower)[:, None]
+        shares = (1.0 - part) * self.shares[:, lower] + part * self.shares[:, upper]
+        return torch.as_tensor(shares @ kinds(self.base.factors).T, dtype=torch.float32)
+
+    def _corrected(self, history: Panel, walked: ndarray, hours: ndarray) -> ndarray:
+        if not np.any(self.shares):
+            return walked
+        scale = self.base.scale
+        known = memory(moves(history), scale.clock.memories, last_only=True).repeated(1)
+        with torch.inference_mode():
+            moved = self.correction(history, hours).apply(
+                torch.as_tensor(walked[None]),
+                torch.as_tensor(gaps(scale, known)),
+                torch.as_tensor(ratio(scale, known, history.state[-1:], history.as_of[-1:])),
+                scale.forward,
+            )
+        return moved[0].numpy()
+
+
+def average(said: Sequence[Correction]) -> Correction:
+    """Mean of several corrections."""
+    return Correction(
+        log_scale=torch.stack([one.log_scale for one in said]).mean(dim=0),
+        reversion=torch.stack([one.reversion for one in said]).mean(dim=0),
+        tilt=torch.stack([one.tilt for one in said]).mean(dim=0),
+    )
