@@ -90,3 +90,18 @@ def test_columns_are_frozen_and_the_digest_sees_every_one() -> None:
         seen.add(digest(replace(chain, **{name: column})))
     assert len(seen) == 8
     assert digest(make()) == digest(chain)
+
+
+@pytest.mark.parametrize(
+    ("rows", "numbers"),
+    [(None, [0, 1, 2]), ([], []), ([2, 0], [2, 0]), ([True, False, True], [0, 2]), (np.array([1], np.int32), [1])],
+)
+def test_row_numbers_of_numbers_masks_and_nothing(rows: object, numbers: list[int]) -> None:
+    assert make().numbers(rows).tolist() == numbers  # type: ignore[arg-type]
+    assert make().numbers(rows).dtype == np.int64  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("rows", [[3], [-1], [0.5], [True, False], [[0]], ["BTC-PERPETUAL"]])
+def test_row_numbers_that_are_none_are_refused(rows: object) -> None:
+    with pytest.raises(ChainError, match=r"rows .* of a chain of 3 rows"):
+        make().numbers(rows)  # type: ignore[arg-type]

@@ -100,6 +100,10 @@ def _scenarios(**changes: object) -> Scenarios:
         {"weights": np.full(3, 0.5)},
         {"horizons": np.array([24.0, 6.0])},
         {"horizons": np.array([-1.0, 6.0])},
+        {"horizons": np.array([6.0, np.nan])},
+        {"horizons": np.array([6.0, np.inf])},
+        {"increments": np.full((3, 2, 1, 1), -800.0)},
+        {"underlyings": ("BTC", "BTC"), "increments": np.zeros((3, 2, 2, 1))},
     ],
 )
 def test_scenarios_refuse_what_is_no_law(changes: dict[str, object]) -> None:

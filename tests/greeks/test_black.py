@@ -143,6 +143,7 @@ def test_mills_difference_is_continuous_where_the_series_takes_over():
         ("volatility", -0.2, r"volatility = -0.2 is not"),
         ("time_to_expiry", [[0.1, 0.2, np.inf]], r"time_to_expiry\[0, 2\] = inf"),
         ("discount", 0.0, r"discount = 0.0 is not a positive number up to 1e\+100"),
+        ("time_to_expiry", np.datetime64("2026-01-01"), "is not an array of numbers"),
         ("strike", "high", "strike 'high' is not an array of numbers"),
         ("is_call", [1, 0, 1], "is_call has type int64; pass booleans"),
         ("strike", [1.0, 2.0], "shapes do not broadcast"),

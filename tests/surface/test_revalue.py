@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from greekdrift.errors import InputError
+from greekdrift.book.scenarios import LARGEST_INCREMENT
+from greekdrift.errors import ChainError, InputError
 from greekdrift.greeks import compute
 from greekdrift.greeks.exposure import line_quantities
 from greekdrift.surface import FACTORS, revalue
@@ -160,3 +161,18 @@ def test_wrong_names_are_answered(chain, surface, random_scenarios, found):
         revalued(chain, surface, random_scenarios, rows=np.array([0]), names=("vegas",))
     with pytest.raises(InputError, match='"rho" was not revalued'):
         found.book("rho", np.zeros((1, 1)))
+
+
+def test_no_rows_are_no_cells_and_rows_that_are_none_are_refused(chain, surface, random_scenarios):
+    nothing = revalued(chain, surface, random_scenarios, rows=[], names=NAMES)
+    assert nothing.pnl_usd.shape == (40, len(HORIZONS), 0)
+    with pytest.raises(ChainError, match=r"rows .* of a chain of"):
+        revalued(chain, surface, random_scenarios, rows=[len(chain)], names=NAMES)
+
+
+@pytest.mark.parametrize("factor", range(len(FACTORS)))
+def test_the_largest_increments_stay_numbers(chain, surface, scenarios, factor):
+    increments = np.zeros((2, 1, 2, len(FACTORS)))
+    increments[:, 0, :, factor] = np.array([[-LARGEST_INCREMENT], [LARGEST_INCREMENT]])
+    extreme = revalued(chain, surface, scenarios(increments, (24.0,)), rows=np.arange(len(chain)), names=NAMES)
+    assert all(np.isfinite(cube).all() for cube in (extreme.pnl_usd, *extreme.values.values()))

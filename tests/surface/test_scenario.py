@@ -148,3 +148,9 @@ def test_what_does_not_belong_together_is_refused(chain, surface, scenarios, fra
     few = chain.take([chain.row_of["BTC-6FEB26"]])
     with pytest.raises(ChainError, match="expires within"):
         move(few, surface, np.zeros((1, len(FACTORS))), 24.0, ("BTC",))
+
+
+@pytest.mark.parametrize("hours", [np.nan, np.inf, -1.0, 1e9])
+def test_a_move_by_hours_that_are_none_is_refused(chain, surface, hours):
+    with pytest.raises(InputError, match="hours"):
+        move(chain, surface, np.zeros((U, len(FACTORS))), hours, ("BTC", "ETH"))

@@ -106,6 +106,8 @@ def test_wrong_words_and_instants_are_refused(chain, surface, frame, build):
         found.value("BTC", "atm30")
     with pytest.raises(InputError, match='no state of "SOL"'):
         found.value("SOL", "atm_30")
+    with pytest.raises(CalculationError, match="atm_1 of BTC is nan"):
+        State(as_of=chain.as_of, underlyings=("BTC",), values=np.where(np.arange(26) == 1, np.nan, 0.0)[None])
     with pytest.raises(InputError, match="26 factors"):
         State(as_of=chain.as_of, underlyings=("BTC",), values=np.zeros((1, 3)))
     with pytest.raises(CalculationError, match="at least one slice"):

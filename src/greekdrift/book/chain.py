@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
 from numpy import ndarray
+from numpy.typing import ArrayLike
 
 from greekdrift.book.instrument import Instrument, Kind
 from greekdrift.errors import ChainError, nearest
@@ -170,9 +171,25 @@ class Chain:
         same = [other for other in self.row_of if other.split("-")[0] == head]
         return same[:400] if same else list(self.underlyings)
 
-    def take(self, rows: Any) -> Self:
+    def numbers(self, rows: ArrayLike | None) -> ndarray:
+        """Row numbers of row numbers, a mask or None (all rows); what is none of these is refused."""
+        if rows is None:
+            return np.arange(len(self))
+        at = np.asarray(rows)
+        if at.size == 0:
+            return np.empty(0, dtype=np.int64)
+        if at.dtype == np.bool_ and at.shape == (len(self),):
+            return np.flatnonzero(at)
+        if at.dtype.kind not in "iu" or at.ndim != 1 or at.min() < 0 or at.max() >= len(self):
+            raise ChainError(
+                f"rows {np.array2string(at, threshold=6)} are no row numbers of a chain of {len(self)} rows; "
+                "get them with chain.rows(names)."
+            )
+        return at.astype(np.int64)
+
+    def take(self, rows: ArrayLike) -> Self:
         """The chain of some rows (row numbers or a mask), in that order."""
-        at = np.arange(len(self))[rows]
+        at = self.numbers(rows)
         columns = {name: getattr(self, name)[at] for name in _COLUMNS}
         return replace(self, instruments=tuple(self.instruments[i] for i in at), **columns)
 

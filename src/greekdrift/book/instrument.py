@@ -130,7 +130,8 @@ def deribit_name(
     'XRP_USDC-27JUN25-2d05-C'
     """
     pair = f"{underlying}_{currency}" if currency else underlying
-    date = f"{expiry.day}{MONTHS[expiry.month - 1]}{expiry.year % 100:02d}"
+    day = aware(expiry)
+    date = f"{day.day}{MONTHS[day.month - 1]}{day.year % 100:02d}"
     if strike is None:
         return f"{pair}-{date}"
     return f"{pair}-{date}-{_number(strike).replace('.', 'd')}-{'C' if is_call else 'P'}"

@@ -10,6 +10,12 @@ from numpy import ndarray
 from greekdrift.errors import InputError
 from greekdrift.units import aware
 
+LARGEST_INCREMENT = 100.0
+"""Increments are of logarithms: beyond it prices and volatilities leave the range of a double."""
+
+LONGEST_HORIZON = 876_000.0
+"""A hundred years, in hours."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Scenarios:
@@ -36,10 +42,19 @@ class Scenarios:
         expected = (len(weights), len(horizons), len(self.underlyings), len(self.factors))
         if increments.shape != expected:
             raise InputError(f"scenarios: increments have shape {increments.shape}, expected {expected}.")
-        if not np.all(np.isfinite(increments)):
-            raise InputError(f"scenarios of {self.provenance}: an increment is not a number.")
-        if horizons.size == 0 or np.any(horizons < 0.0) or np.any(np.diff(horizons) <= 0.0):
-            raise InputError(f"scenarios: horizons {horizons.tolist()} must be non-negative hours, increasing.")
+        twice = [name for name in self.underlyings if self.underlyings.count(name) > 1]
+        if twice:
+            raise InputError(f"scenarios of {self.provenance}: {twice[0]} is listed twice; give it one column.")
+        if not np.all(np.abs(increments) <= LARGEST_INCREMENT):
+            raise InputError(
+                f"scenarios of {self.provenance}: an increment is not a number within ±{LARGEST_INCREMENT:g}; "
+                "increments are of logarithms (0.05 = 5 %)."
+            )
+        is_hours = (horizons >= 0.0) & (horizons <= LONGEST_HORIZON)
+        if horizons.size == 0 or not np.all(is_hours) or np.any(np.diff(horizons) <= 0.0):
+            raise InputError(
+                f"scenarios: horizons {horizons.tolist()} must be hours from 0 to {LONGEST_HORIZON:g}, increasing."
+            )
         if np.any(weights < 0.0) or not np.isclose(weights.sum(), 1.0, rtol=0.0, atol=1e-9):
             raise InputError(f"scenarios: weights must be non-negative and sum to 1, got {weights.sum()}.")
         for name, array in (("horizons", horizons), ("increments", increments), ("weights", weights)):

@@ -263,7 +263,7 @@ def inverse(x: Quotes) -> Quotes:
 
 def _column(name: str, value: ArrayLike) -> Quotes:
     try:
-        column = np.asarray(value, dtype=np.float64)
+        column = np.asarray(value).astype(np.float64, casting="same_kind", copy=False)
     except (TypeError, ValueError):
         raise InputError(f"{name} {value!r} is not an array of numbers.") from None
     least = TINY if name == "discount" else 0.0

@@ -70,7 +70,7 @@ def line_quantities(chain: Chain, names: Sequence[str], rows: ArrayLike | None =
     for name in names:
         if name not in QUANTITIES and name not in MONEY:
             raise InputError(f'unknown quantity "{name}"; {nearest(name, [*QUANTITIES, *MONEY])}')
-    at = np.arange(len(chain)) if rows is None else np.arange(len(chain))[np.asarray(rows)]
+    at = chain.numbers(rows)
     line = {name: np.zeros(at.size) for name in names}
     is_option = chain.is_option[at]
     _fill_linear(chain, at[~is_option], line, to=~is_option)
@@ -125,7 +125,7 @@ def band_values(
     `rows` are the row numbers that `line` holds; without a line only the rows held are valued.
     """
     mandate = _mandate(account)
-    at = _listed(chain, account) if rows is None else np.arange(len(chain))[np.asarray(rows)]
+    at = _listed(chain, account) if rows is None else chain.numbers(rows)
     contracts = weights(chain, (account,))[0]
     left_out = np.setdiff1d(np.flatnonzero(contracts), at)
     if left_out.size:

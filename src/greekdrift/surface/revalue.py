@@ -107,7 +107,7 @@ def revalue(
     for name in names:
         if name not in QUANTITIES and name not in MONEY:
             raise InputError(f'unknown quantity "{name}"; {nearest(name, [*QUANTITIES, *MONEY])}')
-    at = np.arange(len(chain))[np.asarray(rows)]
+    at = chain.numbers(rows)
     prepared = plan(chain, surface, scenarios, at, kept=kept)
     terms = _terms(chain, at, scenarios.underlyings)
     origin = _origin(chain, at, prepared)

@@ -101,7 +101,6 @@ def move(
     Rows that have expired by then are gone. Bid and ask are not known (NaN); open interest and volume are those of
     today. The result is of origin "modelled".
     """
-    later = chain.as_of + timedelta(hours=hours)
     scenarios = Scenarios(
         underlyings=tuple(underlyings),
         factors=FACTORS,
@@ -113,6 +112,7 @@ def move(
         provenance="move",
     )
     found = moved(chain, surface, scenarios, np.arange(len(chain)), kept=kept)
+    later = chain.as_of + timedelta(hours=hours)
     is_alive = found.time_to_expiry[0] > 0.0
     if not np.any(is_alive):
         raise ChainError(
@@ -155,7 +155,7 @@ def plan(chain: Chain, surface: Surface, scenarios: Scenarios, rows: Rows, *, ke
         )
     if kept not in get_args(Kept):
         raise InputError(f'kept="{kept}" is no way to keep a smile; {nearest(kept, get_args(Kept))}')
-    at = np.arange(len(chain))[np.asarray(rows)]
+    at = chain.numbers(rows)
     absent = sorted(set(chain.underlying[at].tolist()) - set(scenarios.underlyings))
     if absent:
         raise InputError(f'the scenarios have no "{absent[0]}"; {nearest(absent[0], scenarios.underlyings)}')

@@ -71,6 +71,12 @@ class State:
             raise InputError(
                 f"a state of {len(self.underlyings)} underlyings has {len(FACTORS)} factors each, not {values.shape}."
             )
+        if not np.all(np.isfinite(values)):
+            row, factor = np.argwhere(~np.isfinite(values))[0]
+            raise CalculationError(
+                f"state at {stamp(self.as_of)}: {FACTORS[factor]} of {self.underlyings[row]} is {values[row, factor]}; "
+                "leave the underlying out."
+            )
         values.setflags(write=False)
         object.__setattr__(self, "values", values)
 
