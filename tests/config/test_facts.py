@@ -45,7 +45,7 @@ def test_facts_become_records(tmp_path: Path) -> None:
     venue = load_venue(_venue(tmp_path, VENUE))
     option, perpetual = venue.products
     assert option.tick_at(0.01) == 0.0005
-    assert perpetual.fee_cap == float("inf")
+    assert perpetual.fee_cap is None
     assert venue.dated.isoformat() == "2026-01-01"
 
 

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import date
-from math import inf
 
 from greekdrift.book.instrument import Instrument, Kind, Settlement
 from greekdrift.errors import ConfigError
@@ -15,7 +14,8 @@ class Product:
     `tick` in the quote currency of the price (coin for inverse options, USD otherwise), with steps
     (price from which, tick) above; `lot` in contracts; `contract_size` in coins, or in USD for
     inverse futures and perpetuals; fees as a share of the underlying's notional; the fee of an option is
-    at most `fee_cap` of its premium. `half_spread` (share of the price) serves where no quotes are recorded.
+    at most `fee_cap` of its premium, None where the venue has no cap. `half_spread` (share of the price) serves
+    where no quotes are recorded.
     """
 
     kind: Kind
@@ -26,7 +26,7 @@ class Product:
     contract_size: float
     taker_fee: float
     maker_fee: float
-    fee_cap: float = inf
+    fee_cap: float | None = None
     tick_steps: tuple[tuple[float, float], ...] = ()
     half_spread: float | None = None
 
@@ -43,7 +43,8 @@ class Product:
         """
         amount = abs(contracts) * self.contract_size
         if self.kind is Kind.OPTION:
-            return amount * min(self.taker_fee * index_usd, self.fee_cap * price_usd)
+            fee = self.taker_fee * index_usd
+            return amount * (fee if self.fee_cap is None else min(fee, self.fee_cap * price_usd))
         if self.settlement is Settlement.INVERSE:
             return amount * self.taker_fee
         return amount * self.taker_fee * price_usd

@@ -6,7 +6,6 @@ A missing field is an error, never a default. `sha256` is taken over the canonic
 
 from datetime import date
 from importlib.resources import files
-from math import inf
 from pathlib import Path
 from typing import Annotated
 
@@ -44,7 +43,7 @@ class ProductFacts(Section):
 
     def product(self) -> Product:
         """The record."""
-        return Product(**{**dict(self), "fee_cap": inf if self.fee_cap is None else self.fee_cap})
+        return Product(**dict(self))
 
 
 class VenueFacts(Section):

@@ -1,0 +1,175 @@
+"""The value of each band of an account, now and in stressed states, by the readable `greeks.black`.
+
+The judge's own sum over lines: it shares the formulas of single options with the rest and nothing else.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import fsum
+
+import numpy as np
+from numpy import ndarray
+
+from greekdrift.book import Account, Band, Chain, Instrument, Kind, Mandate, View
+from greekdrift.book.rules import NetPortfolioParameters, RuleSet, SpotScenario, Table, VolatilityMove
+from greekdrift.greeks import black, higher
+from greekdrift.margin.naive import AVERAGING_SECONDS, shocked_volatility
+from greekdrift.units import DAYS_PER_YEAR, SECONDS_PER_YEAR
+
+QUANTITIES: Mapping[str, Callable[[black.Options], ndarray]] = {
+    "delta": black.delta,
+    "gamma": black.gamma,
+    "vega": black.vega,
+    "theta": black.theta,
+    "rho": black.rho,
+    "vanna": higher.vanna,
+    "volga": higher.volga,
+    "charm": higher.charm,
+    "veta": higher.veta,
+    "speed": higher.speed,
+    "zomma": higher.zomma,
+    "color": higher.color,
+}
+
+NOW = SpotScenario(label="now", table=Table.REGULAR, spot=1.0, volatility=VolatilityMove.NONE, damping=1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Value:
+    """The value of a band and the sum of the absolute parts that it is made of, the scale of its rounding."""
+
+    value: float
+    gross: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One position in one state: forward before and in the state, and the Greeks of one coin of it."""
+
+    instrument: Instrument
+    contracts: float
+    size: float
+    forward_before: float
+    forward: float
+    years: float
+    price: float
+    greeks: Mapping[str, float]
+
+    @property
+    def is_alive(self) -> bool:
+        """False at the very instant of expiry."""
+        return self.years > 0.0
+
+
+def band_values(
+    chain: Chain, account: Account, mandate: Mandate, rules: RuleSet, states: Sequence[SpotScenario] = (NOW,)
+) -> tuple[dict[str, Value], ...]:
+    """Value of each band by label, in each state of the market: spot × `spot`, every volatility moved.
+
+    Conventions as in `book.View` and `Band`: delta on the forward (usd), less the premium in coin (net), plus the coin
+    equity (collateral); in a moved state the coin equity includes what inverse futures and perpetuals have paid.
+    """
+    names = sorted({band.greek for band in mandate.bands})
+    return tuple(
+        {band.label: _value(band, lines, account, mandate) for band in mandate.bands}
+        for lines in _lines(chain, account, names, rules.parameters, states)
+    )
+
+
+def stressed_states(rules: RuleSet) -> tuple[SpotScenario, ...]:
+    """The fixed stressed states of a rule set: the regular range of its scenarios."""
+    return tuple(one for one in rules.parameters.scenarios if one.table is Table.REGULAR)
+
+
+def _lines(
+    chain: Chain, account: Account, names: list[str], parameters: NetPortfolioParameters, states: Sequence[SpotScenario]
+) -> list[list[Line]]:
+    """The lines of an account in each state; all options of all states go through the calculator together."""
+    rows = [chain.row_of[position.instrument.name] for position in account.positions]
+    years, before = chain.time_to_expiry[rows], chain.forward[rows]
+    fixed = np.clip(1.0 - years * SECONDS_PER_YEAR / AVERAGING_SECONDS, 0.0, 1.0)
+    forward = np.array([before * ((1.0 - fixed) * state.spot + fixed) for state in states])
+    price, greeks = np.zeros(forward.shape), {name: np.zeros(forward.shape) for name in names}
+    is_option = np.array([position.instrument.is_option for position in account.positions], dtype=np.bool_)
+    options = [row for row in rows if chain.is_option[row]]
+    if options:
+        volatility = [
+            [
+                shocked_volatility(
+                    float(chain.mark_iv[row]), float(chain.time_to_expiry[row]), one.volatility, parameters
+                )
+                for row in options
+            ]
+            for one in states
+        ]
+        at = black.options(
+            forward=forward[:, is_option],
+            strike=[
+                position.instrument.strike or np.nan for position in account.positions if position.instrument.is_option
+            ],
+            volatility=volatility,
+            time_to_expiry=years[is_option],
+            is_call=np.array([bool(position.instrument.is_call) for position in account.positions])[is_option],
+        )
+        price[:, is_option] = black.price(at)
+        for name in names:
+            greeks[name][:, is_option] = QUANTITIES[name](at)
+    return [
+        [
+            Line(
+                instrument=position.instrument,
+                contracts=position.quantity,
+                size=float(chain.contract_size[row]),
+                forward_before=float(before[n]),
+                forward=float(forward[s, n]),
+                years=float(years[n]),
+                price=float(price[s, n]),
+                greeks={name: float(column[s, n]) for name, column in greeks.items()},
+            )
+            for n, (row, position) in enumerate(zip(rows, account.positions, strict=True))
+        ]
+        for s in range(len(states))
+    ]
+
+
+def _value(band: Band, lines: list[Line], account: Account, mandate: Mandate) -> Value:
+    parts = []
+    for line in lines:
+        if line.instrument.underlying == band.underlying and line.is_alive:
+            share = _share(band, line, mandate)
+            per_contract = _delta(band, line) if band.greek == "delta" else line.size * line.greeks[band.greek]
+            parts.append(share * line.contracts * per_contract)
+    if band.greek == "delta" and band.view is View.COLLATERAL:
+        parts.append(account.collateral.get(band.underlying, 0.0))
+        parts.extend(_coins(line) for line in lines if line.instrument.underlying == band.underlying)
+    return Value(value=fsum(parts), gross=fsum(abs(part) for part in parts))
+
+
+def _share(band: Band, line: Line, mandate: Mandate) -> float:
+    """Share of a line that enters a band: its tenor, and gamma fading over the last days of an option's life."""
+    days = line.years * DAYS_PER_YEAR
+    if band.tenor_days is not None and not (
+        line.instrument.is_option and band.tenor_days[0] <= days < band.tenor_days[1]
+    ):
+        return 0.0
+    if band.greek == "gamma" and mandate.gamma_fade_days > 0.0:
+        return min(days / mandate.gamma_fade_days, 1.0)
+    return 1.0
+
+
+def _delta(band: Band, line: Line) -> float:
+    """Delta of one contract in coins, in the band's view."""
+    if not line.instrument.is_option:
+        return line.size / line.forward if line.instrument.is_inverse else line.size
+    premium = line.price / line.forward if line.instrument.is_inverse and band.view is not View.USD else 0.0
+    return line.size * (line.greeks["delta"] - premium)
+
+
+def _coins(line: Line) -> float:
+    """Coins that a line is worth or has paid in its state: N V/F of an inverse option, N (1/F₀ − 1/F) else."""
+    if not line.instrument.is_inverse:
+        return 0.0
+    amount = line.contracts * line.size
+    if line.instrument.kind is Kind.OPTION:
+        return amount * line.price / line.forward
+    return amount * (1.0 / line.forward_before - 1.0 / line.forward)
