@@ -22,15 +22,6 @@ def test_derivatives_in_moneyness_agree_with_differences(p):
     np.testing.assert_allclose(svi.convexity(K, **bent), (up - 2 * middle + down) / h**2, atol=2e-4)
 
 
-@pytest.mark.parametrize("p", SLICES)
-def test_gradient_agrees_with_differences(p):
-    shape = {name: p[name] for name in ("b", "rho", "m", "s")}
-    found = svi.gradient(K, **shape)
-    for row, name in enumerate(("a", "b", "rho", "m", "s")):
-        up, down = (svi.total_variance(K, **(p | {name: p[name] + x})) for x in (1e-6, -1e-6))
-        np.testing.assert_allclose(found[row], (up - down) / 2e-6, atol=1e-8)
-
-
 def test_wings_and_minimum_are_those_of_the_curve():
     p = svi.Parameters(**SLICES[0])
     far = np.array([-1e6, 1e6])

@@ -19,7 +19,6 @@ from greekdrift.units import aware
 
 DERIBIT_EXPIRY_HOUR = 8
 MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
-FIAT = frozenset({"USD", "USDC", "USDT", "EUR", "EURR"})
 
 _PAIR = r"(?P<underlying>[A-Z0-9]+)(?:_(?P<currency>[A-Z]+))?"
 _DERIBIT_DATED = re.compile(

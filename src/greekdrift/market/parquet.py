@@ -192,7 +192,7 @@ def files(root: str | Path | Sequence[str | Path]) -> tuple[Path, ...]:
     if not isinstance(root, str | Path):
         found = tuple(path for one in root for path in files(one))
         if not found:
-            raise DataError("no chain file was named; give a file or a folder, as in --set data.root=FOLDER.")
+            raise DataError("no chain file was named; give a file or a folder of them.")
         return found
     path = Path(root)
     if path.is_file():
@@ -200,7 +200,7 @@ def files(root: str | Path | Sequence[str | Path]) -> tuple[Path, ...]:
             raise DataError(f"{path} is no .parquet or .csv file; convert it.")
         return (path,)
     if not path.is_dir():
-        raise DataError(f"{path} is neither a file nor a folder; give one that is, as in --set data.root=FOLDER.")
+        raise DataError(f"{path} is neither a file nor a folder; check the path.")
     for folder in (path, path / FOLDER):
         found = tuple(sorted(folder.glob("*chain*.parquet")))
         if found:

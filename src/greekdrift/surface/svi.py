@@ -88,26 +88,6 @@ def convexity(log_moneyness: Curve, *, b: float, m: float, s: float) -> Curve:
     return b * s**2 / (distance**2 + s**2) ** 1.5
 
 
-def gradient(log_moneyness: Curve, *, b: float, rho: float, m: float, s: float) -> Float[ndarray, "5 *curve"]:
-    """Derivatives of total variance in the parameters a, b, ρ, m, s, in that order along the first axis.
-
-    With d = k−m and R = √(d²+s²):  1,  ρd + R,  bd,  −b(ρ + d/R),  bs/R
-
-    >>> gradient(np.array([0.2]), b=0.15, rho=0.3, m=0.2, s=0.4)[:, 0].round(12)
-    array([ 1.   ,  0.4  ,  0.   , -0.045,  0.15 ])
-    """
-    distance = np.asarray(log_moneyness, dtype=np.float64) - m
-    radius = np.sqrt(distance**2 + s**2)
-    rows = (
-        np.ones_like(distance),
-        rho * distance + radius,
-        b * distance,
-        -b * (rho + distance / radius),
-        b * s / radius,
-    )
-    return np.stack(rows)
-
-
 def volatility(log_moneyness: Curve, time_to_expiry: float, parameters: Parameters) -> Curve:
     """Implied volatility of a slice, √(w(k)/τ), per 1.00 a year.
 
