@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -13,6 +14,8 @@ from greekdrift.forecast.forecaster import checked_horizons, checked_origin, sce
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClockPredictor:
     """Zero increments for ever: charm, color, veta and expiry act through the calculator."""
+
+    kind: ClassVar[str] = "clock"
 
     underlyings: tuple[str, ...]
     factors: tuple[str, ...]

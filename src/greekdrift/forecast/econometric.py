@@ -8,6 +8,7 @@ scales the other factors by the square root of the return's scale, `:pool` share
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
@@ -58,6 +59,8 @@ class Residuals:
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FilteredPredictor:
     """Scale and residuals; needs the history only for the state of the scale."""
+
+    kind: ClassVar[str] = "filtered"
 
     name: str
     underlyings: tuple[str, ...]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -18,6 +19,8 @@ from greekdrift.forecast.steps import path_of_steps, steps
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class HistoricalPredictor:
     """The past, from which joint windows (or chained steps) are drawn."""
+
+    kind: ClassVar[str] = "historical"
 
     past: Panel
     step_values: Float[ndarray, "step underlying factor"]

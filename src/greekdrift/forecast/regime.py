@@ -9,6 +9,7 @@ columns. Units: as in `forecast.har`. Timing: every column of day t is known at 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float
@@ -55,6 +56,8 @@ class Event:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Classifier:
     """Logistic regression on standardised columns, as plain numbers: 1 / (1 + e^{−(c + Σ β (x − m)/s)})."""
+
+    kind: ClassVar[str] = "variance_doubling"
 
     model: str
     event: Event

@@ -1,7 +1,8 @@
 """The fitted drift net: base law, network and how much of it is trusted. Imports torch, never lightning."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -10,11 +11,12 @@ from numpy import ndarray
 
 from greekdrift.book import Scenarios
 from greekdrift.features.history import Panel
+from greekdrift.forecast import packed
 from greekdrift.forecast.deep.network import Correction, DriftNetwork
 from greekdrift.forecast.econometric import FilteredPredictor, walk
 from greekdrift.forecast.examples import ratio
 from greekdrift.forecast.forecaster import checked_horizons, checked_origin, scenarios
-from greekdrift.forecast.inputs import gaps, inputs, kinds
+from greekdrift.forecast.inputs import NAMES, gaps, inputs, kinds
 from greekdrift.forecast.memory import memory, moves
 from greekdrift.forecast.steps import path_of_steps
 
@@ -27,6 +29,8 @@ class DriftNetPredictor:
     horizon and kind of factor (`forecast.inputs.KINDS`); all 0 is the base law itself. Between trained horizons the
     shares are interpolated in ln h, outside the networks are asked for the nearest one.
     """
+
+    kind: ClassVar[str] = "drift_net"
 
     name: str
     base: FilteredPredictor
@@ -46,6 +50,28 @@ class DriftNetPredictor:
         walked = walk(scale, last.repeated(n), origin, moment, drawn, lengths)[:, arrivals - 1]
         moved = self._corrected(history, walked, hours)
         return scenarios(history, moved, horizons=hours, name=self.name, seed=seed)
+
+    def pack(self) -> tuple[dict[str, Any], dict[str, ndarray]]:
+        """Plain values and arrays: the base law, the shares and every network's weights."""
+        base, arrays = packed.pack(self.base, path="base.")
+        arrays |= {"shares": self.shares, "horizons": self.horizons}
+        for member, network in enumerate(self.networks):
+            arrays |= {f"network.{member}.{name}": part.numpy() for name, part in network.state_dict().items()}
+        config = {"name": self.name, "base": base, "members": len(self.networks), "inputs": list(NAMES)}
+        return config, arrays
+
+    @classmethod
+    def unpack(cls, config: Mapping[str, Any], arrays: Mapping[str, ndarray]) -> Self:
+        """The predictor of these values and arrays; one that was trained on other inputs is refused."""
+        if tuple(config["inputs"]) != NAMES:
+            raise ValueError(f"its inputs are {config['inputs']}")
+        return cls(
+            name=config["name"],
+            base=packed.unpack(FilteredPredictor, config["base"], arrays, path="base."),
+            networks=tuple(_network(arrays, f"network.{member}.") for member in range(config["members"])),
+            shares=arrays["shares"],
+            horizons=arrays["horizons"],
+        )
 
     def correction(self, history: Panel, horizons: Float[ndarray, " horizon"]) -> Correction:
         """What the networks say at the last row of a history, already shrunk to the trusted share."""
@@ -86,3 +112,16 @@ def average(said: Sequence[Correction]) -> Correction:
         reversion=torch.stack([one.reversion for one in said]).mean(dim=0),
         tilt=torch.stack([one.tilt for one in said]).mean(dim=0),
     )
+
+
+def _network(arrays: Mapping[str, ndarray], prefix: str) -> DriftNetwork:
+    """A network from its weights, whose shapes say how wide it is."""
+    weights = {
+        name.removeprefix(prefix): torch.as_tensor(np.array(array, dtype=np.float32))
+        for name, array in arrays.items()
+        if name.startswith(prefix)
+    }
+    width, inputs_ = weights["first.weight"].shape
+    network = DriftNetwork(inputs=inputs_, width=width)
+    network.load_state_dict(weights)
+    return network.eval()

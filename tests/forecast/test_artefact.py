@@ -1,0 +1,168 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from safetensors.numpy import load, save
+
+from greekdrift.errors import ArtefactError
+from greekdrift.forecast import artefact, classifier
+from greekdrift.forecast.clock import Clock
+from greekdrift.forecast.econometric import FilteredHistorical
+from greekdrift.forecast.har import Daily
+from greekdrift.forecast.historical import Historical
+
+SIMPLE = (
+    Clock(),
+    Historical(),
+    Historical(chained=True),
+    FilteredHistorical(),
+    FilteredHistorical(scale="haris", flat=True, pool=True),
+    FilteredHistorical(scale="ewma"),
+)
+every = pytest.mark.parametrize("forecaster", SIMPLE, ids=[forecaster.name for forecaster in SIMPLE])
+
+
+@every
+@pytest.mark.parametrize("clock", ["elapsed", "sessions"])
+def test_a_predictor_read_back_makes_the_same_bytes(forecaster, clock, make_panel, tmp_path):
+    panel = make_panel(rows=150, clock=clock)
+    predictor = forecaster.fit(panel)
+    digest = artefact.save(predictor, tmp_path)
+    again = artefact.load(tmp_path)
+    assert again.name == predictor.name
+    assert artefact.digest(tmp_path) == digest
+    horizons = (6.0, 24.0) if clock == "elapsed" else (24.0, 72.0)
+    one, two = (made.predict(panel, horizons=horizons, n=40, seed=5) for made in (predictor, again))
+    assert one.increments.tobytes() == two.increments.tobytes()
+
+
+def test_the_same_predictor_gives_the_same_files(make_panel, tmp_path):
+    for name in ("one", "two"):
+        artefact.save(FilteredHistorical().fit(make_panel(rows=150)), tmp_path / name)
+    for file in (artefact.MANIFEST, artefact.CONFIG, artefact.ARRAYS):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+
+
+@pytest.fixture
+def saved(make_panel, tmp_path):
+    artefact.save(FilteredHistorical().fit(make_panel(rows=100)), tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("file", [artefact.MANIFEST, artefact.CONFIG, artefact.ARRAYS])
+def test_a_missing_file_is_named(saved, file):
+    (saved / file).unlink()
+    with pytest.raises(ArtefactError, match=file):
+        artefact.load(saved)
+
+
+@pytest.mark.parametrize("file", [artefact.CONFIG, artefact.ARRAYS])
+@pytest.mark.parametrize("position", [0, 9, -1])
+def test_one_changed_byte_is_caught_before_anything_is_parsed(saved, file, position):
+    content = bytearray((saved / file).read_bytes())
+    content[position] ^= 1
+    (saved / file).write_bytes(bytes(content))
+    with pytest.raises(ArtefactError, match="it was changed"):
+        artefact.load(saved)
+
+
+def _with_manifest(saved, **changes):
+    manifest = json.loads((saved / artefact.MANIFEST).read_text())
+    (saved / artefact.MANIFEST).write_text(json.dumps(manifest | changes))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"version": 2},
+        {"format": "other"},
+        {"kind": "os:system"},
+        {"kind": "forecast.clock:ClockPredictor"},
+        {"kind": ["filtered"]},
+        {"kind": "variance_doubling"},
+        {"files": {}},
+        {"files": {"../../config.json": "0"}},
+        {"files": None},
+    ],
+)
+def test_a_manifest_of_another_schema_is_refused(saved, changes):
+    _with_manifest(saved, **changes)
+    with pytest.raises(ArtefactError, match=artefact.MANIFEST):
+        artefact.load(saved)
+
+
+@pytest.mark.parametrize("content", [b"", b"[1]", b"{", b"\xff\xfe", b"[" * 100_000])
+def test_a_manifest_that_is_no_json_object_is_refused(saved, content):
+    (saved / artefact.MANIFEST).write_bytes(content)
+    with pytest.raises(ArtefactError):
+        artefact.load(saved)
+
+
+def _rewritten(saved, config=None, arrays=None):
+    """Files with consistent digests but another content: what a careless or hostile writer could make."""
+    import hashlib
+
+    if config is not None:
+        (saved / artefact.CONFIG).write_bytes(json.dumps(config).encode())
+    if arrays is not None:
+        (saved / artefact.ARRAYS).write_bytes(arrays)
+    files = {
+        name: hashlib.sha256((saved / name).read_bytes()).hexdigest() for name in (artefact.CONFIG, artefact.ARRAYS)
+    }
+    _with_manifest(saved, files=files)
+
+
+@pytest.mark.parametrize(
+    "change", ["too few", "too many", "not a record", "wrong type", "no arrays", "nan", "no safetensors"]
+)
+def test_consistent_files_of_another_content_are_refused(saved, change):
+    config = json.loads((saved / artefact.CONFIG).read_text())
+    if change == "too few":
+        del config["scale"]["kind"]
+        _rewritten(saved, config=config)
+    elif change == "too many":
+        _rewritten(saved, config=config | {"surprise": 1})
+    elif change == "not a record":
+        _rewritten(saved, config=config | {"scale": 7})
+    elif change == "wrong type":
+        _rewritten(saved, config=config | {"name": 7})
+    elif change == "nan":
+        arrays = load((saved / artefact.ARRAYS).read_bytes())
+        _rewritten(saved, arrays=save(arrays | {"residuals.size": np.nan * arrays["residuals.size"]}))
+    elif change == "no arrays":
+        _rewritten(saved, arrays=(8).to_bytes(8, "little") + b"{}      ")
+    else:
+        _rewritten(saved, arrays=b"\x80\x04K\x01.")
+    with pytest.raises(ArtefactError, match="train it again"):
+        artefact.load(saved)
+
+
+def test_what_has_no_kind_cannot_be_saved(tmp_path):
+    with pytest.raises(ArtefactError, match="cannot be saved"):
+        artefact.save(object(), tmp_path)
+
+
+@pytest.mark.parametrize("model", ["log-HAR", "hidden state", "climatology"])
+def test_a_regime_model_read_back_says_the_same(model, tmp_path):
+    rng = np.random.default_rng(0)
+    level = np.repeat(rng.standard_normal(75), 8)
+    daily = Daily(variance=np.exp(-9.0 + level), returns=np.exp(-4.5 + level / 2) * rng.standard_normal(600))
+    fitted = classifier.fit(daily, model)
+    artefact.save(fitted, tmp_path)
+    again = artefact.load_classifier(tmp_path)
+    assert again == fitted
+    np.testing.assert_array_equal(again.probability(daily), fitted.probability(daily))
+    with pytest.raises(ArtefactError, match="does not fit here"):
+        artefact.load(tmp_path)
+
+
+def test_loading_a_filtered_predictor_imports_neither_torch_nor_sklearn(saved):
+    code = (
+        "import sys; from greekdrift.forecast import artefact; "
+        f"artefact.load({str(saved)!r}); "
+        "print([m for m in ('torch', 'lightning', 'sklearn', 'mlflow') if m in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
