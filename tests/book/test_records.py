@@ -27,6 +27,14 @@ from greekdrift.errors import BookError, ConfigError, InputError
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
+@pytest.mark.parametrize("amount", [np.nan, -np.inf, 1e308])
+def test_amounts_that_nobody_holds_are_refused(amount: float) -> None:
+    with pytest.raises(BookError, match=r"BTC-PERPETUAL: quantity .* is not a number within"):
+        Position.of("BTC-PERPETUAL", amount)
+    with pytest.raises(BookError, match=r"a: collateral BTC .* is not a number within"):
+        Account(account_id="a", collateral={"BTC": amount}, positions=())
+
+
 def test_bands_name_the_nearest_greek_and_measure_distance() -> None:
     with pytest.raises(BookError, match='did you mean "gamma"'):
         Band(greek="gama", underlying="BTC", lower=0.0, upper=1.0)

@@ -300,6 +300,10 @@ class TestBadInput:
         chain = read_chain(chain_file, instant("2026-02-05T10:00:30Z"), venue=deribit)
         with pytest.raises(DataError, match="give one of these endings"):
             write_chain(chain, tmp_path / "chain.feather")
+        for ending in ("csv", "parquet"):
+            (tmp_path / f"folder.{ending}").mkdir()
+            with pytest.raises(DataError, match=rf"folder\.{ending} cannot be written \(.*\); choose another"):
+                write_chain(chain, tmp_path / f"folder.{ending}")
 
 
 def test_dropping_is_counted_and_logged(

@@ -3,12 +3,14 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isfinite
 from types import MappingProxyType
 
 from greekdrift.book.instrument import Instrument, parse
 from greekdrift.book.mandate import Mandate
 from greekdrift.errors import BookError
+
+LARGEST_AMOUNT = 1e18
+"""Contracts or units of a currency that an account can hold at most; more is a slip of the keyboard."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,8 +25,10 @@ class Position:
     quantity: float
 
     def __post_init__(self) -> None:
-        if not isfinite(self.quantity):
-            raise BookError(f"{self.instrument.name}: quantity {self.quantity} is not a number.")
+        if not abs(self.quantity) <= LARGEST_AMOUNT:
+            raise BookError(
+                f"{self.instrument.name}: quantity {self.quantity} is not a number within ±{LARGEST_AMOUNT:g}."
+            )
 
     @classmethod
     def of(cls, name: str, quantity: float) -> "Position":
@@ -52,8 +56,10 @@ class Account:
         if not self.account_id:
             raise BookError("an account needs an account_id.")
         for currency, amount in self.collateral.items():
-            if not isfinite(amount):
-                raise BookError(f"{self.account_id}: collateral {currency} {amount} is not a number.")
+            if not abs(amount) <= LARGEST_AMOUNT:
+                raise BookError(
+                    f"{self.account_id}: collateral {currency} {amount} is not a number within ±{LARGEST_AMOUNT:g}."
+                )
         counts = Counter(position.instrument.name for position in self.positions)
         twice = [name for name, count in counts.items() if count > 1]
         if twice:

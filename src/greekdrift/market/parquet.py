@@ -165,6 +165,14 @@ def write_chain(chains: Chain | Iterable[Chain], path: str | Path) -> Path:
     if not every:
         raise DataError(f"{target.name}: there is no chain to write.")
     tables = [schema.table_of(chain) for chain in every]
+    try:
+        _write(tables, target)
+    except OSError as problem:
+        raise DataError(f"{target} cannot be written ({problem.strerror or problem}); choose another path.") from None
+    return target
+
+
+def _write(tables: Sequence[pd.DataFrame], target: Path) -> None:
     if target.suffix == ".csv":
         whole = pd.concat(tables, ignore_index=True)
         for name in ("snapshot_ts_utc", "expiry_ts_utc", "known_at_utc"):
@@ -178,7 +186,6 @@ def write_chain(chains: Chain | Iterable[Chain], path: str | Path) -> Path:
                 writer.write_table(pa.Table.from_arrays(columns, schema=shape))
     else:
         raise DataError(f"{target.name}: chains are written as .parquet or .csv; give one of these endings.")
-    return target
 
 
 def _arrow(column: str) -> pa.DataType:
