@@ -20,6 +20,10 @@ BASIS = "basis"
 """Label of the basis contingency where it is worse than every scenario."""
 
 
+STRESS_TOLERANCE = 0.01
+"""Share of a band's width by which a distance in a stressed state may grow without being counted (`margin.stress`)."""
+
+
 class Table(StrEnum):
     """The part of the grid that a scenario belongs to: the regular range or the damped tail."""
 

@@ -7,7 +7,7 @@ W_after ≤ W_before + max(0, c_before − c_after) + STRESS_TOLERANCE (upper �
 
 A hedge of today's breach moves every stressed state by as much as it moves today's value, so the worst of them may
 grow by what the trade takes off today's deviation, and by no more. A Greek that the trade does not bring nearer
-to its centre may not get worse under stress at all. Where there are no orders both sides are the same, and it passes.
+to its centre may not get worse under stress. Where there are no orders both sides are the same, and it passes.
 """
 
 from collections.abc import Mapping
@@ -16,12 +16,11 @@ from dataclasses import replace
 import numpy as np
 
 from greekdrift.book import Chain
-from greekdrift.book.rules import NetPortfolioParameters, RuleSet, SpotScenario, Table
+from greekdrift.book.rules import STRESS_TOLERANCE, NetPortfolioParameters, RuleSet, SpotScenario, Table
 from greekdrift.margin.shocks import AVERAGING_SECONDS, moved_volatility
 from greekdrift.units import SECONDS_PER_YEAR
 
-STRESS_TOLERANCE = 0.01
-"""Share of a band's width by which a stressed distance may grow without being counted."""
+__all__ = ["STRESS_TOLERANCE", "stressed_chains"]
 
 
 def stressed_chains(chain: Chain, rules: RuleSet) -> Mapping[str, Chain]:

@@ -13,7 +13,7 @@ from greekdrift.errors import GreekdriftError
 from greekdrift.units import aware
 from greekdrift.verify.case import Case
 from greekdrift.verify.certificate import Certificate
-from greekdrift.verify.limits import IDENTITY, LISTING, TERMS, products_are_known
+from greekdrift.verify.limits import IDENTITY, LISTING, PRODUCTS, TERMS
 from greekdrift.verify.numbers import Numbers, State, numbers
 from greekdrift.verify.outcome import claims, judged
 from greekdrift.verify.verified import SEAL, Refused, Verified
@@ -40,7 +40,7 @@ def verify(
         return _refused([_missing_mandate(account)])
     case = Case.of(account, chain, adjustment, mandate, rules, aware(now), venue)
     findings: list[Finding] = []
-    for stage in (IDENTITY, LISTING, (products_are_known,), TERMS):
+    for stage in (IDENTITY, LISTING, PRODUCTS, TERMS):
         findings += [check(case) for check in stage]
         if not _pass(findings):
             return _refused(findings)

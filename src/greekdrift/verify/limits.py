@@ -9,7 +9,7 @@ from math import inf, isfinite
 from greekdrift.book import Finding, Instrument, Order, digest
 from greekdrift.book.rules import Role
 from greekdrift.errors import BookError, ConfigError
-from greekdrift.units import SECONDS_PER_DAY, stamp
+from greekdrift.units import DAYS_PER_YEAR, stamp
 from greekdrift.verify.case import Case
 
 Check = Callable[[Case], Finding]
@@ -273,17 +273,16 @@ def _unlisted(case: Case, instrument: Instrument) -> list[str]:
 
 
 def _days(case: Case, order: Order) -> float:
-    """Days that an order's instrument lives from now; infinite where it does not expire."""
-    expiry = order.instrument.expiry
-    return inf if expiry is None else (expiry - case.now).total_seconds() / SECONDS_PER_DAY
+    """Days that an order's instrument lives from the chain's instant; infinite where it does not expire."""
+    return float(case.chain.time_to_expiry[case.chain.row_of[order.instrument.name]]) * DAYS_PER_YEAR
 
 
 def _distance(case: Case, order: Order) -> float:
     """Distance of a limit from the mark: of the mark for linear contracts, of the index value for options."""
-    row = case.chain.row_of[order.instrument.name]
-    away = abs(order.limit_price - float(case.chain.mark[row]))
+    mark = float(case.chain.mark[case.chain.row_of[order.instrument.name]])
+    away = abs(order.limit_price - mark)
     if not order.instrument.is_option:
-        return away / float(case.chain.mark[row])
+        return away / mark if mark > 0.0 else inf
     if order.instrument.is_inverse:
         return away
     return away / case.chain.index_price[order.instrument.underlying]
