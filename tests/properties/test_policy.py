@@ -16,6 +16,7 @@ from greekdrift.market.simulate import SimulatedSource
 from greekdrift.policy.breach import quantities
 from greekdrift.surface import fit
 from greekdrift.surface.revalue import revalue
+from greekdrift.verify import Verified, verify
 
 VENUE, RULES = load_venue("deribit"), load_rules("derive_pm2")
 NAMES = ("baseline", "propose", "reactive")
@@ -127,3 +128,12 @@ def test_orders_are_whole_lots_within_size(name, seed):
         coins = at.chain.index_price[order.instrument.underlying] if order.instrument.is_option else 1.0
         size = at.venue.product(order.instrument).contract_size
         assert abs(order.quantity) * size * coins <= at.mandate.max_order_notional_usd * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("name", NAMES[:2])
+@settings(max_examples=25)
+@given(seed=SEEDS)
+def test_the_judge_accepts_every_proposal(name, seed):
+    at, found = proposed(seed, name)
+    verdict = verify(at.account, at.chain, found.adjustment, at.mandate, RULES, at.now, venue=VENUE)
+    assert isinstance(verdict, Verified), [finding for finding in verdict.findings if not finding.passed]

@@ -88,14 +88,19 @@ class Case:
             return True
         if np.any(self.stress.is_broken(trade)) or not self.limits.are_kept(trade):
             return False
-        return self.margin_after(trade).excess_usd >= self.required_excess_usd - 1e-6
+        return self._is_covered(self.margin_after(trade))
 
     def cuts(self, trade: Trade) -> list[Limits]:
         """Further rows that a trade which does not stand has shown to be needed."""
         broken = self.stress.is_broken(trade)
         rows = [self.stress.limits(broken)] if np.any(broken) else []
-        is_short = self.margin_after(trade).excess_usd < self.required_excess_usd - 1e-6
-        return [*rows, self.margin_cut(trade)] if is_short else rows
+        return rows if self._is_covered(self.margin_after(trade)) else [*rows, self.margin_cut(trade)]
+
+    def _is_covered(self, after: MarginResult) -> bool:
+        """Initial and maintenance margin leave the buffer, or no less than there is."""
+        free, free_before = (side.equity_usd - side.maintenance_margin_usd for side in (after, self.margin))
+        is_kept = free >= min(self.mandate.liquidity_buffer_usd, free_before) - 1e-6
+        return is_kept and after.excess_usd >= self.required_excess_usd - 1e-6
 
     def programme(self, hinges: Hinges, limits: Sequence[Limits] = ()) -> Programme:
         """The convex programme of this case with some hinges and further limits."""
