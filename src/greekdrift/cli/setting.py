@@ -19,7 +19,7 @@ from greekdrift.config import (
 )
 from greekdrift.errors import ArtefactError, ConfigError, DataError, nearest
 from greekdrift.features.panel import Panel
-from greekdrift.forecast.deep.artefact import load
+from greekdrift.forecast.artefact import load
 from greekdrift.forecast.forecaster import Predictor
 from greekdrift.market.parquet import ParquetSource, read_chain
 from greekdrift.market.source import Source, closest

@@ -21,7 +21,7 @@ from greekdrift.cli.verify import replay
 from greekdrift.config import Experiment, load_accounts, load_rules, load_venue
 from greekdrift.errors import ConfigError, GreekdriftError
 from greekdrift.features.panel import Panel
-from greekdrift.forecast.deep.artefact import load
+from greekdrift.forecast.artefact import load
 from greekdrift.journal import Journal
 from greekdrift.market.source import closest
 from greekdrift.serve.app import application

@@ -46,7 +46,7 @@ def fitted(experiment: Any, panel: Any, path: Path, runs: Path) -> Any:
     from greekdrift import track
     from greekdrift.cli.console import progress, say
     from greekdrift.cli.experiments import forecaster_of, note_run, parameters
-    from greekdrift.forecast.deep.artefact import save
+    from greekdrift.forecast.artefact import save
 
     uri = experiment.tracking_uri or track.address(runs)
     with track.open_record(f"train {experiment.name}", uri=uri, artefacts=runs / "artefacts") as record:
