@@ -29,8 +29,8 @@ class Certificate:
 
     `digests` name account, chain, mandate, rules, venue and adjustment; `provenance` the forecaster or rule that
     proposed. `compared` holds each banded Greek (internal units), margin, equity, excess (USD) and cash, before and
-    after; `stressed` each banded Greek in each stressed state. `call_usd` is what is missing to the requirement
-    after the trades, the add-on and the liquidity buffer.
+    after; `stressed` each banded Greek in each stressed state; `scenarios` the P&L (USD) in each scenario of the rule
+    set. `call_usd` is what is missing to the requirement after the trades, the add-on and the liquidity buffer.
     """
 
     format: int
@@ -43,6 +43,7 @@ class Certificate:
     provenance: str
     compared: tuple[Compared, ...]
     stressed: tuple[Stressed, ...]
+    scenarios: tuple[Compared, ...]
     worst_scenario: tuple[str, str]
     cost_usd: float
     margin_addon_usd: float
@@ -76,7 +77,9 @@ class Certificate:
                     **{name: instant(plain[name]) for name in ("as_of", "now", "valid_until")},
                     "outcome": Outcome(plain["outcome"]),
                     "findings": tuple(Finding(**one) for one in plain["findings"]),
-                    **{name: tuple(tuple(row) for row in plain[name]) for name in ("compared", "stressed")},
+                    **{
+                        name: tuple(tuple(row) for row in plain[name]) for name in ("compared", "stressed", "scenarios")
+                    },
                     "worst_scenario": tuple(plain["worst_scenario"]),
                 }
             )

@@ -4,7 +4,7 @@ Stages, each of which must pass before the next can be asked: identity and time;
 after the trades; the claim.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from greekdrift.book import Account, Adjustment, Chain, Finding, Mandate, Outcome, Venue, digest
@@ -12,7 +12,9 @@ from greekdrift.book.rules import RuleSet
 from greekdrift.errors import GreekdriftError
 from greekdrift.units import aware
 from greekdrift.verify.case import Case
-from greekdrift.verify.certificate import Certificate
+from greekdrift.verify.certificate import Certificate, Compared
+from greekdrift.verify.figure import figure
+from greekdrift.verify.greeks import Value
 from greekdrift.verify.limits import IDENTITY, LISTING, PRODUCTS, TERMS
 from greekdrift.verify.numbers import Numbers, State, numbers
 from greekdrift.verify.outcome import claims, judged
@@ -57,16 +59,7 @@ def verify(
 
 
 def _certificate(case: Case, adjustment: Adjustment, found: Numbers, findings: list[Finding]) -> Certificate:
-    before, after = found.before, found.after
-    compared = [(label, value.value, after.greeks[label].value) for label, value in before.greeks.items()]
-    compared += [
-        (name, value, margin_after)
-        for (name, value), margin_after in zip(_margin(before).items(), _margin(after).values(), strict=True)
-    ]
-    compared += [
-        (f"cash, {currency}", before.cash.get(currency, 0.0), after.cash.get(currency, 0.0))
-        for currency in sorted({*before.cash, *after.cash})
-    ]
+    before, after, money = found.before, found.after, found.gross_usd
     needed = after.margin.initial_margin_usd + case.margin_addon_usd + case.mandate.liquidity_buffer_usd
     return Certificate.of(
         account_id=case.account.account_id,
@@ -83,18 +76,44 @@ def _certificate(case: Case, adjustment: Adjustment, found: Numbers, findings: l
             "venue": digest(case.venue),
         },
         provenance=adjustment.provenance,
-        compared=tuple(compared),
+        compared=_compared(found),
         stressed=tuple(
-            (state, label, value.value, after.stressed[state][label].value)
-            for state, values in before.stressed.items()
-            for label, value in values.items()
+            (state, *row) for state, values in before.stressed.items() for row in _greeks(values, after.stressed[state])
+        ),
+        scenarios=tuple(
+            _row(name, before.margin.scenario_pnl.get(name, 0.0), after.margin.scenario_pnl.get(name, 0.0), money)
+            for name in dict.fromkeys([*before.margin.scenario_pnl, *after.margin.scenario_pnl])
         ),
         worst_scenario=(before.margin.worst_scenario, after.margin.worst_scenario),
-        cost_usd=found.cost_usd,
+        cost_usd=figure(found.cost_usd, found.cost_usd),
         margin_addon_usd=case.margin_addon_usd,
-        call_usd=max(needed - after.margin.equity_usd, 0.0),
+        call_usd=figure(max(needed - after.margin.equity_usd, 0.0), money),
         findings=tuple(findings),
     )
+
+
+def _compared(found: Numbers) -> tuple[Compared, ...]:
+    """Each banded Greek, margin figure and currency, before and after."""
+    before, after = found.before, found.after
+    margins = zip(_margin(before).items(), _margin(after).values(), strict=True)
+    return (
+        *_greeks(before.greeks, after.greeks),
+        *(_row(name, was, now, found.gross_usd) for (name, was), now in margins),
+        *(
+            _row(f"cash, {currency}", before.cash.get(currency, 0.0), after.cash.get(currency, 0.0), 0.0)
+            for currency in sorted({*before.cash, *after.cash})
+        ),
+    )
+
+
+def _greeks(before: Mapping[str, Value], after: Mapping[str, Value]) -> list[Compared]:
+    return [
+        _row(label, was.value, after[label].value, max(was.gross, after[label].gross)) for label, was in before.items()
+    ]
+
+
+def _row(name: str, before: float, after: float, scale: float) -> Compared:
+    return name, figure(before, scale), figure(after, scale)
 
 
 def _margin(side: State) -> dict[str, float]:
