@@ -334,6 +334,59 @@ def test_where_everything_is_refused_the_account_holds(run, accounts, monkeypatc
     assert decision.adjustment is None
 
 
+def test_a_surface_that_does_not_fit_leaves_the_rule(run, accounts, chain):
+    """Only linear contracts are listed: no surface, but a delta can still be hedged."""
+    linear = chain.take(~chain.is_option)
+    delta = Band(greek="delta", underlying="BTC", lower=-1.0, upper=1.0)
+    account = Account(
+        account_id="basis",
+        collateral={"BTC": 30.0},
+        positions=(Position.of("BTC-PERPETUAL", 300_000.0),),
+        mandate=mandate(bands=(delta,), price_of_breach={"delta": 100.0}),
+    )
+    (decision,) = run((account,), chain=linear)
+    assert decision.outcome is Outcome.BASELINE
+    assert "the surface does not fit" in decision.reasons[0]
+    assert decision.adjustment.orders
+
+
+def test_a_history_that_is_not_known_yet_is_not_used(run, accounts, history, chain):
+    late = history.known_at.copy()
+    late[-1] += np.timedelta64(1, "h")
+    (decision,) = run(accounts[:1], history=replace(history, known_at=late))
+    assert decision.outcome is Outcome.BASELINE
+    assert "the history is known at" in decision.reasons[0]
+
+
+@pytest.mark.parametrize("name", ["case", "propose", "baseline"])
+@pytest.mark.parametrize("error", [DataError("no number"), ZeroDivisionError("by zero")])
+def test_what_breaks_in_one_account_stays_in_it(run, accounts, monkeypatch, name, error):
+    """Any error, expected or not, in the decision of one account: that one falls back or holds, the other decides."""
+    from greekdrift import policy
+
+    honest = getattr(policy, name)
+
+    def breaking(given, *rest, **options):
+        account = rest[0] if name == "case" else given.account
+        if account.account_id == "desk":
+            raise error
+        return honest(given, *rest, **options)
+
+    monkeypatch.setattr(policy, name, breaking)
+    desk, vault = run(accounts[:2], predictor=None) if name == "baseline" else run(accounts[:2])
+    assert str(error) in " ".join(desk.reasons)
+    assert desk.outcome is (Outcome.BASELINE if name == "propose" else Outcome.HOLD)
+    assert vault.outcome is (Outcome.BASELINE if name == "baseline" else Outcome.VERIFIED_ML)
+
+
+def test_the_last_addon_limits_the_next(run, accounts, decisions):
+    free = decisions[0].adjustment.margin_addon_usd
+    (held,) = run(accounts[:1], previous_addons={"desk": 0.0}, hours_since=0.01)
+    assert 0.0 < held.adjustment.margin_addon_usd < free
+    (same,) = run(accounts[:1], previous_addons={"vault": 0.0}, hours_since=0.01)
+    assert same.adjustment.margin_addon_usd == free
+
+
 def test_the_same_inputs_and_seed_give_the_same_certificate_bytes(run, accounts, decisions):
     again = run(accounts)
     for one, two in zip(decisions, again, strict=True):

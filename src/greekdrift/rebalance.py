@@ -65,6 +65,14 @@ class Outlook:
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """Hours for which a breach is priced, and hours since the last cycle."""
+
+    hours: float
+    hours_since: float
+
+
 def rebalance(
     chain: Chain,
     accounts: Sequence[Account],
@@ -78,29 +86,30 @@ def rebalance(
     n: int = 256,
     seed: int = 0,
     previous_addons: Mapping[str, float] | None = None,
+    hours_since: float = 6.0,
     stale_after: timedelta = timedelta(minutes=10),
     journal: Journal | None = None,
 ) -> tuple[Decision, ...]:
     """One decision per account, in the order of the accounts.
 
     `history` ends with the snapshot of this chain; without it, without a predictor, or with a chain known for longer
-    than `stale_after`, the deterministic rule decides. `previous_addons` are the add-ons of the last cycle by account.
-    With a journal a decision counts once it is on disk: where that fails, every account HOLDs.
+    than `stale_after`, the deterministic rule decides. `previous_addons` are the add-ons of the cycle `hours_since`
+    ago, by account. With a journal a decision counts once it is on disk: where that fails, every account HOLDs.
     """
     now = aware(now)
     by_name = {rules.name: rules} if isinstance(rules, RuleSet) else dict(rules)
     if now < chain.known_at:
         early = f"the chain is known at {stamp(chain.known_at)} only, now is {stamp(now)}"
-        return tuple(_hold(account, early) for account in accounts)
-    address = digest(chain)
-    cases = [_case(chain, account, by_name, venue, now, address) for account in accounts]
-    outlook = _outlook(chain, cases, predictor, history, now=now, horizons=horizons, n=n, seed=seed, stale=stale_after)
-    decisions = tuple(
-        _decided(
-            account, case, outlook, hours=float(horizons[-1]), previous=(previous_addons or {}).get(account.account_id)
+        decisions = tuple(_hold(account, early) for account in accounts)
+    else:
+        address, held = digest(chain), previous_addons or {}
+        cases = [_case(chain, account, by_name, venue, now, address) for account in accounts]
+        seen = _outlook(chain, cases, predictor, history, now=now, horizons=horizons, n=n, seed=seed, stale=stale_after)
+        terms = Terms(hours=float(horizons[-1]), hours_since=hours_since)
+        decisions = tuple(
+            _decided(account, case, seen, terms, previous=held.get(account.account_id))
+            for account, case in zip(accounts, cases, strict=True)
         )
-        for account, case in zip(accounts, cases, strict=True)
-    )
     return decisions if journal is None else _recorded(journal, chain, accounts, by_name, venue, now, decisions)
 
 
@@ -185,18 +194,18 @@ def _missing(case: policy.Case, underlyings: Sequence[str]) -> list[str]:
 
 
 def _decided(
-    account: Account, case: policy.Case | str, outlook: Outlook, *, hours: float, previous: float | None
+    account: Account, case: policy.Case | str, outlook: Outlook, terms: Terms, *, previous: float | None
 ) -> Decision:
     """The decision of one account, whatever goes wrong in it."""
     if not isinstance(case, policy.Case):
         return _hold(account, case)
     try:
-        return _decide(case, outlook, hours=hours, previous=previous)
+        return _decide(case, outlook, terms, previous=previous)
     except Exception as problem:  # noqa: BLE001  one account's trouble, of whatever kind, is no other account's
         return _hold(account, f"the decision failed: {type(problem).__name__}: {problem}")
 
 
-def _decide(case: policy.Case, outlook: Outlook, *, hours: float, previous: float | None) -> Decision:
+def _decide(case: policy.Case, outlook: Outlook, terms: Terms, *, previous: float | None) -> Decision:
     """Forecast first; where it is missing, fails or is refused the deterministic rule; where that is refused HOLD."""
     reasons = [outlook.reason] if outlook.reason else []
     findings: list[Finding] = []
@@ -209,16 +218,18 @@ def _decide(case: policy.Case, outlook: Outlook, *, hours: float, previous: floa
         own = part(repriced, rows=case.universe.rows)
         try:
             seen = _forecast(case, own, source=outlook.source)
-            wanted = policy.propose(case, own, source=outlook.source, previous_addon_usd=previous)
-        except GreekdriftError as problem:
-            reasons.append(f"no proposal from the forecast: {problem}")
+            wanted = policy.propose(
+                case, own, source=outlook.source, previous_addon_usd=previous, hours_since=terms.hours_since
+            )
+        except Exception as problem:  # noqa: BLE001  whatever breaks in the forecast's way, the rule decides then
+            reasons.append(f"no proposal from the forecast: {str(problem) or type(problem).__name__}")
         else:
             verdict = _verdict(case, wanted.adjustment)
             if isinstance(verdict, Verified):
                 return _made(case, Outcome.VERIFIED_ML, reasons, wanted, verdict, seen, findings)
             reasons.append(f"the forecast's proposal was refused: {_failed(verdict)}")
             findings += verdict.findings
-    return _fallen_back(case, reasons, findings, seen, hours=hours)
+    return _fallen_back(case, reasons, findings, seen, hours=terms.hours)
 
 
 def _fallen_back(
