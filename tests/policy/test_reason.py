@@ -34,6 +34,14 @@ def test_the_perpetual_answers_delta_and_the_option_vega(at):
     assert found["BTC_27MAR26_70000_C"].startswith("BTC vega 0-30d outside [-20000, 20000]: -")
 
 
+def test_inside_the_band_but_off_the_target_is_near_the_edge(case_of, made):
+    near = (Band(greek="delta", underlying="BTC", lower=-1.0, upper=1.0),)
+    at = case_of(made.account({"BTC-PERPETUAL": 6_900.0}, bands=near))
+    assert traded(at, BTC_PERPETUAL=-700.0)["BTC_PERPETUAL"].startswith(
+        "BTC delta (net) near the edge of [-1, 1]: 0.98"
+    )
+
+
 def test_an_order_that_mends_no_band_says_so(at):
     found = traded(at, BTC_PERPETUAL=100.0, BTC_27MAR26_70000_C=0.0)
     assert "supports the other orders" in found["BTC_PERPETUAL"]

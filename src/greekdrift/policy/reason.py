@@ -33,8 +33,10 @@ def _reason(at: Case, trade: Trade, loss: Hinges, row: int, with_all: ndarray, a
     if not gain[best] > 0.0:
         return "supports the other orders: no band is worse without it, but margin, stress or cost is"
     target = at.targets[best]
-    is_outside = target.band.distance_outside(float(at.values[best])) > 0.0
-    when = "outside" if is_outside else "expected outside"
+    value = float(at.values[best])
+    is_off_target = not target.lower <= value <= target.upper
+    when = "near the edge of" if is_off_target else "expected outside"
+    when = "outside" if target.band.distance_outside(value) > 0.0 else when
     return (
         f"{target.band.label} {when} [{target.band.lower:.6g}, {target.band.upper:.6g}]: "
         f"{at.values[best]:.6g} to {after[best]:.6g} with all orders"
