@@ -42,14 +42,14 @@ def claims(claim: Claim, found: Numbers) -> tuple[Finding, ...]:
         "cost": (claim.cost_usd, found.cost_usd),
     }
     return (
-        *_all_claimed("greek", claim.greeks, own.greeks),
+        *_all_claimed("greeks", claim.greeks, own.greeks),
         *(
             _claimed(f"claimed greek {label}", claim.greeks[label], value.value, value.gross)
             for label, value in own.greeks.items()
             if label in claim.greeks
         ),
         *(_claimed(f"claimed {name}", said, value, gross) for name, (said, value) in money.items()),
-        *_all_claimed("cash", claim.cash, own.cash),
+        *_all_claimed("currencies", claim.cash, own.cash),
         *(
             _claimed(f"claimed cash {currency}", claim.cash[currency], value, abs(value))
             for currency, value in own.cash.items()
@@ -178,7 +178,7 @@ def _all_claimed(what: str, said: Mapping[str, float], own: Mapping[str, object]
     strange, missing = sorted({*said} - {*own}), sorted({*own} - {*said})
     if strange or missing:
         detail = f"unknown: {', '.join(strange) or 'none'}; missing: {', '.join(missing) or 'none'}"
-        yield Finding(check=f"claimed {what}s", passed=False, value=len(said), limit=len(own), detail=detail)
+        yield Finding(check=f"claimed {what}", passed=False, value=len(said), limit=len(own), detail=detail)
 
 
 def _rounding(*values: Value) -> float:
