@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from greekdrift.book.instrument import Instrument, parse
 from greekdrift.book.mandate import Mandate
+from greekdrift.book.numbers import as_floats, sorted_floats
 from greekdrift.errors import BookError
 
 LARGEST_AMOUNT = 1e18
@@ -29,6 +29,7 @@ class Position:
             raise BookError(
                 f"{self.instrument.name}: quantity {self.quantity} is not a number within ±{LARGEST_AMOUNT:g}."
             )
+        as_floats(self, "quantity")
 
     @classmethod
     def of(cls, name: str, quantity: float) -> "Position":
@@ -64,13 +65,13 @@ class Account:
         twice = [name for name, count in counts.items() if count > 1]
         if twice:
             raise BookError(f"{self.account_id}: {twice[0]} is listed twice; give one signed net position.")
-        object.__setattr__(self, "collateral", MappingProxyType(dict(sorted(self.collateral.items()))))
+        object.__setattr__(self, "collateral", sorted_floats(self.collateral))
 
     def quantities(self) -> dict[str, float]:
         """Signed contracts by instrument name.
 
         >>> Account(account_id="a", collateral={"BTC": 1.0}, positions=(Position.of("BTC-PERPETUAL", 10),)).quantities()
-        {'BTC-PERPETUAL': 10}
+        {'BTC-PERPETUAL': 10.0}
         """
         return {position.instrument.name: position.quantity for position in self.positions}
 

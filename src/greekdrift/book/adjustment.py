@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from math import isfinite
-from types import MappingProxyType
 
 from greekdrift.book.instrument import Instrument
+from greekdrift.book.numbers import as_floats, sorted_floats
 from greekdrift.errors import BookError
 from greekdrift.units import aware
 
@@ -39,6 +39,7 @@ class Order:
             raise BookError(f"order in {self.instrument.name}: quantity {self.quantity} must be a number but 0.")
         if not (isfinite(self.limit_price) and self.limit_price > 0.0):
             raise BookError(f"order in {self.instrument.name}: limit price {self.limit_price} must be positive.")
+        as_floats(self, "quantity", "limit_price")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +58,9 @@ class Claim:
     cost_usd: float
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "greeks", MappingProxyType(dict(sorted(self.greeks.items()))))
-        object.__setattr__(self, "cash", MappingProxyType(dict(sorted(self.cash.items()))))
+        as_floats(self, "initial_margin_usd", "maintenance_margin_usd", "equity_usd", "cost_usd")
+        object.__setattr__(self, "greeks", sorted_floats(self.greeks))
+        object.__setattr__(self, "cash", sorted_floats(self.cash))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +86,7 @@ class Adjustment:
     def __post_init__(self) -> None:
         if not (isfinite(self.margin_addon_usd) and self.margin_addon_usd >= 0.0):
             raise BookError(f"{self.account_id}: margin add-on {self.margin_addon_usd} must be at least 0.")
+        as_floats(self, "margin_addon_usd")
         object.__setattr__(self, "as_of", aware(self.as_of))
         object.__setattr__(self, "valid_until", aware(self.valid_until))
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import isfinite
-from types import MappingProxyType
 
 from greekdrift.book.instrument import Kind
+from greekdrift.book.numbers import as_floats, sorted_floats
 from greekdrift.errors import BookError, nearest
 from greekdrift.units import VENUE_FACTOR
 
@@ -47,6 +47,9 @@ class Band:
             raise BookError(f"{self.label}: lower {self.lower} must be below upper {self.upper}, both finite.")
         if self.tenor_days is not None and not 0.0 <= self.tenor_days[0] < self.tenor_days[1]:
             raise BookError(f"{self.label}: tenor_days {self.tenor_days} is not an interval [from, to).")
+        as_floats(self, "lower", "upper")
+        if self.tenor_days is not None:
+            object.__setattr__(self, "tenor_days", tuple(float(edge) for edge in self.tenor_days))
 
     @property
     def label(self) -> str:
@@ -107,4 +110,7 @@ class Mandate:
         unknown = [name for name in self.price_of_breach if name not in BANDED]
         if unknown:
             raise BookError(f'mandate: price_of_breach of "{unknown[0]}"; {nearest(unknown[0], BANDED)}')
-        object.__setattr__(self, "price_of_breach", MappingProxyType(dict(sorted(self.price_of_breach.items()))))
+        object.__setattr__(self, "price_of_breach", sorted_floats(self.price_of_breach))
+        as_floats(self, "liquidity_buffer_usd", "max_order_notional_usd", "max_cost_usd", "max_participation")
+        as_floats(self, "price_collar", "min_hedge_days", "gamma_fade_days", "inner_band", "risk_aversion")
+        as_floats(self, "valid_for_seconds")

@@ -203,7 +203,6 @@ def facts(job: Job, *, seconds: float, limits: Sequence[str]) -> dict[str, Any]:
         "version": __version__,
         "limits": list(limits),
         "facts": {
-            "model": "none" if found.predictor is None else found.predictor.name,
             "chain": "" if job.answer is None else job.answer.chain_digest,
             "rule set": f"{found.rules.name} of {found.rules.dated}, {found.rules.sha256[:16]}",
             "venue": f"{found.venue.name} of {found.venue.dated}, {found.venue.sha256[:16]}",

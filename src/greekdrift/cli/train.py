@@ -54,8 +54,9 @@ def fitted(experiment: Any, panel: Any, path: Path, runs: Path) -> Any:
         forecaster = forecaster_of(experiment.forecaster, experiment, recorder=record)
         with progress(f"training {forecaster.name} on {len(panel)} rows"):
             predictor = forecaster.fit(panel)
-        card = _card(experiment, panel, predictor, path)
-        save(predictor, path / "model", card=card)
+        address = save(predictor, path / "model")
+        card = _card(experiment, panel, predictor, path, address)
+        (path / "model" / "CARD.md").write_text(card, encoding="utf-8")
         record.text(card, "card.md")
         version = record.register(path / "model", model=f"greekdrift-{experiment.name}", card=card)
     if record.run_id is not None:
@@ -66,13 +67,17 @@ def fitted(experiment: Any, panel: Any, path: Path, runs: Path) -> Any:
         {
             "name": experiment.name,
             "title": f"Experiment {experiment.name}",
-            "facts": {"experiment digest": experiment.digest, "learnt from": panel.describe(), "model": predictor.name},
+            "facts": {
+                "experiment digest": experiment.digest,
+                "learnt from": panel.describe(),
+                "model": f"{predictor.name}, artefact {address}",
+            },
         },
     )
     return predictor
 
 
-def _card(experiment: Any, panel: Any, predictor: Any, path: Path) -> str:
+def _card(experiment: Any, panel: Any, predictor: Any, path: Path, address: str) -> str:
     """What the model is, what it learnt from, how it scored and what it is not for."""
     scores = path / "scorecard.txt"
     scored = f"```\n{scores.read_text(encoding='utf-8')}```" if scores.is_file() else "Not evaluated in this run."
@@ -80,7 +85,8 @@ def _card(experiment: Any, panel: Any, predictor: Any, path: Path) -> str:
         f"# {predictor.name} of experiment {experiment.name}\n\n"
         f"Joint scenarios of the market state of {', '.join(panel.underlyings)}; Greeks, P&L and margin follow from "
         f"the exact calculator.\n\n"
-        f"- Learnt from: {panel.describe()}\n- Seed: {experiment.seed}\n- Experiment: {experiment.digest}\n\n"
+        f"- Learnt from: {panel.describe()}\n- Seed: {experiment.seed}\n- Experiment: {experiment.digest}\n"
+        f"- Artefact: {address}\n\n"
         f"## Scores, out of sample\n\n{scored}\n\n"
         "## Limits\n\nNot for other underlyings than these without a new fit; it knows nothing of scheduled news. "
         "Every adjustment that rests on it is verified by the calculator, or is not made.\n"

@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from greekdrift.book import Adjustment, Band, Outcome, canonical
+from greekdrift.book import Adjustment, Band, Outcome, canonical, digest
+from greekdrift.errors import GreekdriftError
 from greekdrift.forecast.distribution import Forecast, TimeToBreach
 from greekdrift.rebalance import Decision
 from greekdrift.units import VENUE_FACTOR, stamp, to_venue
@@ -105,6 +106,10 @@ def decision_values(decision: Decision) -> dict[str, Any]:
     }
     if decision.outcome is Outcome.HOLD or decision.certificate is None or decision.adjustment is None:
         return values
+    if decision.certificate.digests["adjustment"] != digest(decision.adjustment):
+        raise GreekdriftError(
+            f"{decision.account_id}: the certificate is of another adjustment; nothing of this decision may be used."
+        )
     return {
         **values,
         "adjustment": adjustment_values(decision.adjustment),
