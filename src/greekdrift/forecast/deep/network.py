@@ -88,19 +88,29 @@ class DriftNetwork(nn.Module):
 def energy(
     draws: Float[Tensor, "row draw *axes"], observed: Float[Tensor, "row *axes"], *, axes: int
 ) -> Float[Tensor, "row *kept"]:
-    """Fair energy score over the last `axes` axes, divided by the root of their number of cells.
+    """Fair energy score over the last `axes` axes, in root mean squares over their cells.
 
     mean |X_i − y| − ½ mean_{i≠j} |X_i − X_j|. With `axes=0` it is the fair CRPS of every cell.
     """
-    count = draws.shape[1]
+    if axes == 0:
+        return (draws - observed[:, None]).abs().mean(dim=1) - 0.5 * mean_difference(draws)
+    left, right = torch.triu_indices(draws.shape[1], draws.shape[1], offset=1)
     distance = _norm(draws - observed[:, None], axes).mean(dim=1)
-    left, right = torch.triu_indices(count, count, offset=1)
-    spread = _norm(draws[:, left] - draws[:, right], axes).mean(dim=1)
-    return distance - 0.5 * spread
+    return distance - 0.5 * _norm(draws[:, left] - draws[:, right], axes).mean(dim=1)
+
+
+def mean_difference(draws: Float[Tensor, "row draw *axes"]) -> Float[Tensor, "row *axes"]:
+    """Mean |X_i − X_j| over the pairs i ≠ j, from sorted draws: 2/(n(n−1)) Σ (2i − n − 1) X_(i).
+
+    >>> float(mean_difference(torch.tensor([[1.0, 4.0, 2.0]]))[0])
+    2.0
+    """
+    count = draws.shape[1]
+    ranks = 2.0 * torch.arange(1, count + 1, dtype=draws.dtype) - count - 1.0
+    ordered = draws.sort(dim=1).values.movedim(1, -1)
+    return ordered @ ranks * (2.0 / (count * (count - 1.0)))
 
 
 def _norm(difference: Tensor, axes: int) -> Tensor:
-    if axes == 0:
-        return difference.abs()
     flat = difference.flatten(start_dim=difference.dim() - axes)
     return (flat.square().mean(dim=-1) + 1e-12).sqrt()
