@@ -12,6 +12,7 @@ from greekdrift.forecast.clock import Clock
 from greekdrift.forecast.econometric import FilteredHistorical
 from greekdrift.forecast.har import Daily
 from greekdrift.forecast.historical import Historical
+from greekdrift.forecast.student import Student
 
 SIMPLE = (
     Clock(),
@@ -20,6 +21,7 @@ SIMPLE = (
     FilteredHistorical(),
     FilteredHistorical(scale="haris", flat=True, pool=True),
     FilteredHistorical(scale="ewma"),
+    Student(),
 )
 every = pytest.mark.parametrize("forecaster", SIMPLE, ids=[forecaster.name for forecaster in SIMPLE])
 

@@ -9,6 +9,7 @@ from greekdrift.errors import DataError, InputError
 from greekdrift.forecast.clock import Clock
 from greekdrift.forecast.econometric import FilteredHistorical
 from greekdrift.forecast.historical import Historical
+from greekdrift.forecast.student import Student
 
 FORECASTERS = {
     forecaster.name: forecaster
@@ -20,6 +21,7 @@ FORECASTERS = {
         FilteredHistorical(scale="haris"),
         FilteredHistorical(scale="haris", flat=True, pool=True),
         FilteredHistorical(scale="ewma", pool=True),
+        Student(),
     )
 }
 every = pytest.mark.parametrize("forecaster", FORECASTERS.values(), ids=FORECASTERS.keys())

@@ -37,6 +37,7 @@ PREDICTORS: Mapping[str, str] = {
     "clock": "forecast.clock:ClockPredictor",
     "historical": "forecast.historical:HistoricalPredictor",
     "filtered": "forecast.econometric:FilteredPredictor",
+    "student": "forecast.student:StudentPredictor",
     "drift_net": "forecast.deep.predictor:DriftNetPredictor",
 }
 """Kinds of predictors that a file may hold; each is resolved when it is used."""

@@ -21,7 +21,7 @@ from greekdrift.forecast import scale as scales
 from greekdrift.forecast.forecaster import checked_horizons, checked_origin, scenarios
 from greekdrift.forecast.memory import Memory, memory, moves
 from greekdrift.forecast.scale import Clockwork, Kind, Scale
-from greekdrift.forecast.steps import path_of_steps, steps
+from greekdrift.forecast.steps import Steps, path_of_steps, steps
 
 MICROSECONDS_PER_HOUR = 3.6e9
 
@@ -74,9 +74,20 @@ class FilteredPredictor:
         checked_origin(history, underlyings=self.underlyings, factors=self.factors)
         lengths, arrivals = path_of_steps(hours, self.scale.clock.step_hours)
         drawn = self.residuals.draw(n=n, length=lengths.size, random=np.random.default_rng(seed))
-        past = memory(moves(history), self.scale.clock.memories, last_only=True).repeated(n)
-        walked = walk(self.scale, past, np.repeat(history.state[-1:], n, axis=0), history.as_of[-1:], drawn, lengths)
+        walked = walk_from(history, self.scale, drawn, lengths)
         return scenarios(history, walked[:, arrivals - 1], horizons=hours, name=self.name, seed=seed)
+
+
+def walk_from(
+    history: Panel,
+    scale: Scale,
+    residuals: Float[ndarray, "scenario length underlying factor"],
+    lengths: Float[ndarray, " length"],
+) -> Float[ndarray, "scenario length underlying factor"]:
+    """Increments since the last row of a history after each step of each path."""
+    n = len(residuals)
+    past = memory(moves(history), scale.clock.memories, last_only=True).repeated(n)
+    return walk(scale, past, np.repeat(history.state[-1:], n, axis=0), history.as_of[-1:], residuals, lengths)
 
 
 def walk(
@@ -125,15 +136,7 @@ class FilteredHistorical:
     def fit(self, panel: Panel) -> FilteredPredictor:
         """Fits the scale on all complete base steps and keeps their residuals."""
         base = steps(panel)
-        clock = Clockwork.of(panel, own_steps=self.own_steps)
-        past = memory(moves(panel), clock.memories)
-        fitted = scales.fit(
-            panel, past, kind=self.scale, flat=self.flat, clock=clock, origin=base.origin, target=base.target
-        )
-        today = fitted.at(past.rows(base.origin), panel.state[base.origin], panel.as_of[base.origin])
-        root = np.sqrt(base.elapsed / panel.step_hours)[:, None, None]
-        values = base.values / (today * root)
-        values = values - values.mean(axis=0)
+        fitted, values = standardised(panel, base, kind=self.scale, flat=self.flat, own_steps=self.own_steps)
         residuals = Residuals(
             values=values,
             size=np.sqrt(np.mean(values**2, axis=0)) + 1e-16,
@@ -148,3 +151,15 @@ class FilteredHistorical:
             scale=fitted,
             residuals=residuals,
         )
+
+
+def standardised(
+    panel: Panel, base: Steps, *, kind: Kind, flat: bool, own_steps: float
+) -> tuple[Scale, Float[ndarray, "step underlying factor"]]:
+    """A scale fitted on base steps, and their increments divided by the scale known at their start, centred."""
+    clock = Clockwork.of(panel, own_steps=own_steps)
+    past = memory(moves(panel), clock.memories)
+    fitted = scales.fit(panel, past, kind=kind, flat=flat, clock=clock, origin=base.origin, target=base.target)
+    today = fitted.at(past.rows(base.origin), panel.state[base.origin], panel.as_of[base.origin])
+    values = base.values / (today * np.sqrt(base.elapsed / panel.step_hours)[:, None, None])
+    return fitted, values - values.mean(axis=0)

@@ -13,7 +13,7 @@ from greekdrift.book import Scenarios
 from greekdrift.features.history import Panel
 from greekdrift.forecast import packed
 from greekdrift.forecast.deep.network import Correction, DriftNetwork
-from greekdrift.forecast.econometric import FilteredPredictor, walk
+from greekdrift.forecast.econometric import FilteredPredictor, walk_from
 from greekdrift.forecast.examples import ratio
 from greekdrift.forecast.forecaster import checked_horizons, checked_origin, scenarios
 from greekdrift.forecast.inputs import NAMES, gaps, inputs, kinds
@@ -45,9 +45,7 @@ class DriftNetPredictor:
         scale = self.base.scale
         lengths, arrivals = path_of_steps(hours, scale.clock.step_hours)
         drawn = self.base.residuals.draw(n=n, length=lengths.size, random=np.random.default_rng(seed))
-        last = memory(moves(history), scale.clock.memories, last_only=True)
-        origin, moment = np.repeat(history.state[-1:], n, axis=0), history.as_of[-1:]
-        walked = walk(scale, last.repeated(n), origin, moment, drawn, lengths)[:, arrivals - 1]
+        walked = walk_from(history, scale, drawn, lengths)[:, arrivals - 1]
         moved = self._corrected(history, walked, hours)
         return scenarios(history, moved, horizons=hours, name=self.name, seed=seed)
 
