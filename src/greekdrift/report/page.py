@@ -9,6 +9,9 @@ from greekdrift.report import figures
 from greekdrift.report.contents import Contents, contents
 from greekdrift.report.style import CSS
 
+LONGEST_LINE = 34
+"""Text up to this length stands on one line of its cell."""
+
 OUTCOMES = {
     "VERIFIED_ML": "verified, forecast used",
     "BASELINE": "verified, deterministic rule",
@@ -116,16 +119,29 @@ def _orders(adjustment: Mapping[str, Any]) -> str:
 
 def _certificate(certificate: Mapping[str, Any]) -> str:
     rows = [
-        ("✓" if finding["passed"] else "✗", finding["check"], finding["value"], finding["limit"], finding["detail"])
+        (
+            "✓" if finding["passed"] else "✗",
+            finding["check"],
+            _brief(finding["value"]),
+            _brief(finding["limit"]),
+            finding["detail"],
+        )
         for finding in certificate["findings"]
     ]
     passed = sum(finding["passed"] for finding in certificate["findings"])
     compared = table(("", "before", "after"), [tuple(row) for row in certificate.get("compared", ())])
+    if compared:
+        compared += "<p><small>The judge's own numbers, in internal units: vega per 1.00 of volatility.</small></p>"
     return (
         f"{compared}<details><summary>Certificate {escape(certificate['digest'][:16])}… · "
         f"{passed} of {len(rows)} checks passed</summary>"
         f"{table(('', 'check', 'value', 'limit', 'detail'), rows)}</details>"
     )
+
+
+def _brief(value: Any) -> Any:
+    """A digest by its first digits, anything else as it is."""
+    return f"{value[:12]}…" if isinstance(value, str) and len(value) == 64 else value
 
 
 def _forecast(forecast: Mapping[str, Any]) -> str:
@@ -239,7 +255,8 @@ def _cell(value: Any) -> str:
         return f"<td class=n>{value}</td>"
     if _is_number(value):
         return f"<td class=n>{_number(value)}</td>"
-    return f"<td>{escape('–' if value is None else str(value))}</td>"
+    text = escape("–" if value is None else str(value))
+    return f"<td class=t>{text}</td>" if len(text) <= LONGEST_LINE else f"<td>{text}</td>"
 
 
 def _number(value: float) -> str:

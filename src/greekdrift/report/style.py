@@ -33,6 +33,7 @@ th{text-align:left;color:var(--quiet);font-weight:600;border-bottom:1px solid #c
 white-space:nowrap}
 td{border-bottom:1px solid var(--line);padding:6px 10px;vertical-align:top}
 th.n{text-align:right}
+td.t{white-space:nowrap}
 td.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 .heat{font-style:normal;display:inline-block;min-width:52px;padding:1px 8px;border-radius:5px;
 background:color-mix(in srgb,var(--red) calc(var(--p)*62%),transparent)}

@@ -1,0 +1,37 @@
+"""The trained models of the project: read without training, without code of their own, as their cards say."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from greekdrift.forecast.artefact import digest, load
+
+MODELS = sorted(path for path in (Path(__file__).resolve().parents[1] / "models").iterdir() if path.is_dir())
+
+
+@pytest.mark.parametrize("folder", MODELS, ids=lambda path: path.name)
+def test_a_model_is_arrays_text_and_a_card(folder: Path) -> None:
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"CARD.md", "manifest.json", "config.json", "arrays.safetensors"}
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 2 << 20
+    card = (folder / "CARD.md").read_text()
+    for word in ("Learnt from", "Seed", "Scores, out of sample", "Limits"):
+        assert word in card
+    named = re.search(r"Artefact: ([0-9a-f]{64})", card)
+    assert named is not None
+    assert named[1] == digest(folder)
+
+
+@pytest.mark.parametrize("folder", MODELS, ids=lambda path: path.name)
+def test_a_model_is_loaded_without_the_means_to_train(folder: Path) -> None:
+    assert load(folder).name == "drift_net"
+    code = (
+        "import sys; from greekdrift.cli import setting, serve; from greekdrift.serve import app;"
+        f"setting.load({str(folder)!r});"
+        "print([name for name in ('lightning', 'mlflow', 'sklearn') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
