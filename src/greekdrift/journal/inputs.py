@@ -39,7 +39,7 @@ def text(record: object) -> bytes:
 
     >>> from greekdrift.book import Position
     >>> text(Position.of("BTC-PERPETUAL", -1500))
-    b'{"instrument":"BTC-PERPETUAL","quantity":-1500}'
+    b'{"instrument":"BTC-PERPETUAL","quantity":-1500.0}'
     """
     plain = _plain(record)
     return json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode()
