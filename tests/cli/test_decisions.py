@@ -94,6 +94,29 @@ def test_the_system_clock_makes_an_old_chain_a_hold(run: Callable, chain_file: P
 
 
 @pytest.mark.parametrize(
+    "position",
+    ["BTC-27MAR25-70000-C: -5", "BTC-27MAR26-71234-C: -5", "ETH-PERPETUAL: 10"],
+    ids=["expired", "unlisted strike", "unlisted underlying"],
+)
+def test_an_account_that_cannot_be_valued_holds_and_harms_no_other(
+    run: Callable, chain_file: Path, book_file: Path, tmp_path: Path, position: str
+) -> None:
+    book = tmp_path / "book.yaml"
+    first = book_file.read_text()
+    book.write_text(first + first.split("accounts:\n")[1].split("  - account_id: silent")[0].replace("maker", "lost"))
+    text = book.read_text()
+    at = text.index("account_id: lost")
+    book.write_text(text[:at] + text[at:].replace("BTC-PERPETUAL: 20000", position, 1))
+    done = run("propose", "--chain", chain_file, "--book", book, "--out", tmp_path)
+    assert done.code == 0, done.err
+    outcomes = {one["account_id"]: one for one in json.loads((tmp_path / "decisions.json").read_text())["decisions"]}
+    assert outcomes["maker"]["outcome"] == "BASELINE"
+    assert outcomes["lost"]["outcome"] == "HOLD"
+    assert "is not listed" in outcomes["lost"]["reasons"][-1]
+    assert run("verify", tmp_path / "decisions.json").code == 0
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["propose", "--chain", "{chain}"], "no book"),

@@ -60,6 +60,14 @@ def test_train_keeps_an_artefact_that_forecast_and_propose_read(run: Callable, r
     assert "no mandate" in done.out
 
 
+def test_a_tracking_server_that_is_down_harms_nothing(run: Callable, runs: Path, tmp_path: Path) -> None:
+    settings = [*_settings(), "--set", "tracking_uri=http://127.0.0.1:9"]
+    done = run("train", "--config", CONFIG, *settings, "--runs", runs, "--out", tmp_path)
+    assert done.code == 0, done.err
+    assert done.err.count("the work goes on without it") == 1
+    assert (tmp_path / "model" / "manifest.json").is_file()
+
+
 def test_a_corrupt_model_is_one_clear_message(run: Callable, runs: Path, book_file: Path, tmp_path: Path) -> None:
     (model,) = runs.glob("*/model")
     broken = tmp_path / "broken"
