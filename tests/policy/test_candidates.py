@@ -76,6 +76,17 @@ def test_an_unknown_volume_is_not_a_large_one(chain, made, venue):
         assert np.all(found.upper[~options] > 0.0)
 
 
+def test_what_has_no_recorded_volume_takes_no_place_of_what_has(chain, made, venue):
+    """Half the options of a recorded chain lack a volume: the candidates are among the others, which can be traded."""
+    volume = np.where(chain.is_option & (np.arange(len(chain)) % 4 < 2), np.nan, chain.volume_24h)
+    recorded = replace(chain, origin="recorded", volume_24h=volume)
+    account = made.account({"BTC-PERPETUAL": 10.0})
+    rows = candidates(recorded, account, venue)
+    options = rows[recorded.is_option[rows]]
+    assert options.size >= 6
+    assert np.all(np.isfinite(recorded.volume_24h[options]))
+
+
 def test_nothing_is_traded_on_a_venue_outside_the_mandate(chain, made, venue):
     found = universe(chain, made.account(made.straddles, venues=("elsewhere",)), venue)
     assert not np.any(found.upper)

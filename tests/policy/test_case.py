@@ -1,7 +1,12 @@
 """The case of an account: frozen terms, exact margin, cuts that bound the margin from below."""
 
+from datetime import timedelta
+
 import numpy as np
 import pytest
+
+from greekdrift import policy
+from greekdrift.verify import Verified, verify
 
 
 def trades(at, count=12):
@@ -65,3 +70,17 @@ def test_doing_nothing_stands(case_of, desk):
     at = case_of(desk)
     assert at.stands(at.nothing)
     assert at.orders(at.nothing) == ()
+
+
+def test_a_proposal_ends_with_the_first_expiry_of_what_it_is_about(case_of, made):
+    """A line that dies within the validity shortens it, and the judge agrees."""
+    far = case_of(made.account(made.straddles))
+    assert far.valid_until(()) == far.now + timedelta(seconds=far.mandate.valid_for_seconds)
+    near = made.account({"BTC-6MAR26-70000-C": -4.0, **made.straddles}, valid_for_seconds=7 * 86_400.0)
+    at = case_of(near)
+    end = near.positions[0].instrument.expiry
+    assert at.valid_until(()) == end < at.now + timedelta(days=7)
+    proposal = policy.baseline(at)
+    assert proposal.adjustment.valid_until == end
+    verdict = verify(near, at.chain, proposal.adjustment, near.mandate, at.rules, at.now, venue=at.venue)
+    assert isinstance(verdict, Verified)

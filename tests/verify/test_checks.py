@@ -24,7 +24,8 @@ from greekdrift.book import (
 )
 from greekdrift.book.instrument import parse
 from greekdrift.config import load_rules
-from greekdrift.verify import Refused, Verified
+from greekdrift.verify import Refused, Verified, numbers
+from greekdrift.verify.greeks import Value
 
 Worlds = Callable[..., "object"]
 CALL, PUT, SHORT_LIVED = "BTC-31JAN26-100000-C", "BTC-31JAN26-95000-P", "BTC-3JAN26-100000-P"
@@ -165,6 +166,24 @@ def test_mutated_orders(world, changes: dict, check: str) -> None:
     assert check in failed(world.judge(changed(world, **changes)))
 
 
+@pytest.mark.parametrize("quantity", [1e-12, 5e-11, -1e-300])
+def test_a_trace_of_a_lot_is_no_whole_lot(world, quantity: float) -> None:
+    assert failed(world.judge(world.propose(replace(world.order(CALL, 0.1), quantity=quantity)))) == {"lots"}
+
+
+def test_a_trace_of_a_tick_is_no_whole_tick(world) -> None:
+    assert "ticks" in failed(world.judge(world.propose(replace(world.order(CALL, 0.1), limit_price=1e-14))))
+
+
+def test_many_lots_are_whole_ones_too(world) -> None:
+    """What is forgiven is a share of a lot, not of the order."""
+    rich = world.having(max_order_notional_usd=1e15)
+    found = failed(rich.judge(rich.propose(replace(rich.order("BTC-PERPETUAL", -1.0), quantity=-(1e9 + 0.4)))))
+    assert "lots" in found
+    assert "lots" not in failed(rich.judge(rich.propose(rich.order("BTC-PERPETUAL", -1e9))))
+    assert "lots" not in failed(rich.judge(rich.propose(rich.order(CALL, 123_456.7))))
+
+
 def test_mutated_orders_that_keep_to_the_terms_are_caught_by_the_claim(world) -> None:
     found = failed(world.judge(changed(world, quantity=-8_400.0)))
     assert {"claimed greek BTC delta (net)", "claimed cash BTC", "claimed cost"} <= found
@@ -217,7 +236,19 @@ def test_what_expires_between_the_chain_and_now_is_not_alive(make_world: Worlds)
     after_expiry = world.chain.as_of + timedelta(days=2, minutes=1)
     adjustment = soon.propose(valid_until=after_expiry + timedelta(minutes=1))
     found = failed(soon.judge(adjustment, now=after_expiry))
-    assert found == {"positions"}
+    assert found == {"positions", "expiry"}
+
+
+def test_a_proposal_does_not_outlive_what_it_is_about(world) -> None:
+    """Its numbers are those of the lines as they are; once one has expired they are another account's."""
+    end = next(one.instrument.expiry for one in world.account.positions if one.instrument.name == SHORT_LIVED)
+    long = world.having(valid_for_seconds=1e6)
+    assert isinstance(long.judge(long.propose(valid_until=end)), Verified)
+    assert failed(long.judge(long.propose(valid_until=end + timedelta(microseconds=1)))) == {"expiry"}
+    without = tuple(one for one in world.account.positions if one.instrument.name != SHORT_LIVED)
+    trading = world.having(valid_for_seconds=1e6, min_hedge_days=0.0, positions=without)
+    opening = trading.propose(trading.order(SHORT_LIVED, 0.1), valid_until=end + timedelta(microseconds=1))
+    assert failed(trading.judge(opening)) == {"expiry"}
 
 
 def test_a_position_that_is_not_listed(world) -> None:
@@ -295,6 +326,31 @@ def test_no_greek_gets_worse_under_stress(world) -> None:
     """Selling gamma that stays in its band now, but not at the strike when the market gets there."""
     found = failed(world.judge(world.propose(world.order(CALL, -0.1), world.order("BTC-PERPETUAL", -100.0, leg=1))))
     assert found == {"stressed BTC gamma"}
+
+
+def test_a_stressed_greek_that_is_no_number_refuses(world, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever among the states it stands: `max` alone passes over a NaN that does not come first."""
+    honest = world.propose(*hedge(world))
+    real = numbers.band_values
+    for place in (1, 7, 23):
+
+        def spoilt(*given: object, place: int = place) -> tuple:
+            found = real(*given)
+            changed = {**found[place], "BTC gamma": Value(value=nan, gross=1.0)}
+            return (*found[:place], changed, *found[place + 1 :])
+
+        monkeypatch.setattr(numbers, "band_values", spoilt)
+        assert "stressed BTC gamma" in failed(world.judge(honest))
+
+
+def test_what_cannot_be_computed_is_refused_whatever_the_error(world, monkeypatch: pytest.MonkeyPatch) -> None:
+    for error in (OverflowError("too large"), ZeroDivisionError("zero"), ValueError("math domain")):
+
+        def fails(*_: object, error: Exception = error) -> None:
+            raise error
+
+        monkeypatch.setattr(numbers, "band_values", fails)
+        assert failed(world.judge(world.propose())) == {"numbers"}
 
 
 def excess(adjustment: Adjustment) -> float:

@@ -89,10 +89,10 @@ def _linear(chain: Chain, mandate: Mandate, underlying: str) -> list[int]:
 
 
 def _open_options(chain: Chain, mandate: Mandate, underlying: str) -> Bool[ndarray, " row"]:
-    """Options that may be opened: both sides quoted or none recorded, volume not 0, long enough to live."""
+    """Options that may be opened: both sides quoted or none recorded, traded where that is recorded, long-lived."""
     unrecorded = np.isnan(chain.bid) & np.isnan(chain.ask)
     is_quoted = (chain.bid > 0.0) & (chain.ask > 0.0)
-    is_traded = ~(chain.volume_24h == 0.0)
+    is_traded = (chain.volume_24h > 0.0) | (np.isnan(chain.volume_24h) & (chain.origin != "recorded"))
     is_long = days(chain.time_to_expiry) >= mandate.min_hedge_days
     is_open: ndarray = chain.is_option & (chain.underlying == underlying) & (is_quoted | unrecorded)
     return is_open & is_traded & is_long & (chain.mark > 0.0)

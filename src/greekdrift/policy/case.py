@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -56,6 +56,16 @@ class Case:
     def required_excess_usd(self) -> float:
         """Excess that must be left after a trade: the buffer, or what there is where that is less already."""
         return min(self.mandate.liquidity_buffer_usd, self.margin.excess_usd)
+
+    def valid_until(self, orders: Sequence[Order]) -> datetime:
+        """End of a proposal: what the mandate gives it, or the first expiry of a line or an order that comes sooner.
+
+        With that expiry the account becomes another one, and every number that was claimed with it.
+        """
+        instruments = [one.instrument for one in self.account.positions] + [one.instrument for one in orders]
+        ends = [one.expiry for one in instruments]
+        mandated = self.now + timedelta(seconds=self.mandate.valid_for_seconds)
+        return min([mandated, *(end for end in ends if end is not None)])
 
     def orders(self, trade: Trade, reasons: Sequence[str] | None = None) -> tuple[Order, ...]:
         """The orders of a trade: options first, larger premium first, then linear contracts, each at its sure price."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from types import MappingProxyType
 
 import numpy as np
@@ -175,7 +174,7 @@ def proposal(
     adjustment = Adjustment(
         account_id=at.account.account_id,
         as_of=at.chain.as_of,
-        valid_until=at.now + timedelta(seconds=at.mandate.valid_for_seconds),
+        valid_until=at.valid_until(orders),
         orders=orders,
         margin_addon_usd=addon_usd,
         claim=claim,

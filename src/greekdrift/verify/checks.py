@@ -48,7 +48,7 @@ def verify(
             return _refused(findings)
     try:
         found = numbers(case)
-    except GreekdriftError as problem:
+    except (GreekdriftError, ArithmeticError, ValueError) as problem:
         detail = f"the account cannot be computed: {problem}"
         return _refused([*findings, Finding(check="numbers", passed=False, value=None, limit=None, detail=detail)])
     findings += judged(case, found)

@@ -5,6 +5,7 @@ Each check is a function of the case that returns a `Finding`; a limit of the ma
 
 from collections.abc import Callable, Iterable
 from math import inf, isfinite
+from sys import float_info
 
 from greekdrift.book import Finding, Instrument, Order, digest
 from greekdrift.book.rules import Role
@@ -15,7 +16,7 @@ from greekdrift.verify.case import Case
 Check = Callable[[Case], Finding]
 
 ROUNDING = 1e-9
-"""Share by which a product of lots and ticks may miss a whole number."""
+"""Share of a lot or tick by which an amount may miss a whole number of them."""
 
 
 def account_is_the_one_meant(case: Case) -> Finding:
@@ -75,6 +76,16 @@ def proposal_is_valid_now(case: Case) -> Finding:
     left, limit = (case.valid_until - case.now).total_seconds(), case.mandate.valid_for_seconds
     problems = [] if 0.0 < left <= limit else [f"valid for {left:g} s more"]
     return _finding("validity", problems, value=left, limit=limit)
+
+
+def nothing_expires_while_valid(case: Case) -> Finding:
+    """No line and no order ends before `valid_until`: the numbers of the certificate hold as long as it does."""
+    held, traded = case.account.positions, case.orders
+    instruments = {*(one.instrument for one in held), *(one.instrument for one in traded)}
+    ends = [(one.expiry, one.name) for one in instruments if one.expiry is not None]
+    problems = [f"{name} expires at {stamp(end)}" for end, name in sorted(ends) if end < case.valid_until]
+    first = min((end for end, _ in ends), default=None)
+    return _finding("expiry", problems, value=None if first is None else stamp(first), limit=stamp(case.valid_until))
 
 
 def positions_are_listed(case: Case) -> Finding:
@@ -165,22 +176,22 @@ def legs_are_a_sequence(case: Case) -> Finding:
 
 
 def quantities_are_whole_lots(case: Case) -> Finding:
-    """Every quantity is a whole number of lots."""
+    """Every quantity is a whole number of lots, at least one."""
     problems = []
     for order in case.orders:
         lots = abs(order.quantity) / case.venue.product(order.instrument).lot
-        if abs(lots - round(lots)) > ROUNDING * max(lots, 1.0):
+        if not _is_whole(lots):
             problems.append(f"{order.instrument.name}: {order.quantity} is {lots:g} lots")
     return _finding("lots", problems, value=len(case.orders), limit=None)
 
 
 def prices_lie_on_ticks(case: Case) -> Finding:
-    """Every limit is a whole number of the ticks that hold at its price."""
+    """Every limit is a whole number of the ticks that hold at its price, at least one."""
     problems = []
     for order in case.orders:
         tick = case.venue.product(order.instrument).tick_at(order.limit_price)
         ticks = order.limit_price / tick
-        if abs(ticks - round(ticks)) > ROUNDING * max(ticks, 1.0):
+        if not _is_whole(ticks):
             problems.append(f"{order.instrument.name}: {order.limit_price} is {ticks:.6g} ticks of {tick:g}")
     return _finding("ticks", problems, value=len(case.orders), limit=None)
 
@@ -233,6 +244,7 @@ IDENTITY: tuple[Check, ...] = (
 LISTING: tuple[Check, ...] = (
     positions_are_listed,
     orders_are_listed,
+    nothing_expires_while_valid,
     collateral_has_a_price,
     bands_have_an_underlying,
 )
@@ -253,6 +265,11 @@ def _finding(check: str, problems: list[str], *, value: float | str | None, limi
     """Passed where there is no problem; else the problems, one after the other."""
     detail = "; ".join(problems) if problems else "as it should be"
     return Finding(check=check, passed=not problems, value=value, limit=limit, detail=detail)
+
+
+def _is_whole(steps: float) -> bool:
+    """Whether a number of lots or ticks is whole and at least one, but for the rounding of a quotient of doubles."""
+    return round(steps) >= 1 and abs(steps - round(steps)) <= ROUNDING + 4.0 * float_info.epsilon * steps
 
 
 def _digests(check: str, said: str, own: str) -> Finding:

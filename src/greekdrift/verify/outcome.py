@@ -5,7 +5,7 @@ written down is rounded to nine digits of that gross sum (`verify.figure`), what
 """
 
 from collections.abc import Iterable, Mapping
-from math import isfinite
+from math import isfinite, isnan, nan
 
 from greekdrift.book import Band, Claim, Finding
 from greekdrift.book.rules import STRESS_TOLERANCE
@@ -79,7 +79,7 @@ def greek_is_no_further_outside(band: Band, found: Numbers) -> Finding:
 def greek_is_no_worse_under_stress(band: Band, case: Case, found: Numbers) -> Finding:
     """The largest distance outside over the stressed states grows by no more than `margin.stress` allows."""
     before, after = (
-        max((band.distance_outside(state[band.label].value) for state in side.stressed.values()), default=0.0)
+        _largest(band.distance_outside(state[band.label].value) for state in side.stressed.values())
         for side in (found.before, found.after)
     )
     centre = 0.5 * (band.lower + band.upper)
@@ -179,6 +179,12 @@ def _all_claimed(what: str, said: Mapping[str, float], own: Mapping[str, object]
     if strange or missing:
         detail = f"unknown: {', '.join(strange) or 'none'}; missing: {', '.join(missing) or 'none'}"
         yield Finding(check=f"claimed {what}", passed=False, value=len(said), limit=len(own), detail=detail)
+
+
+def _largest(distances: Iterable[float]) -> float:
+    """The largest distance, 0 without any; NaN where one of them is, which `max` alone would pass over."""
+    found = list(distances)
+    return nan if any(isnan(one) for one in found) else max(found, default=0.0)
 
 
 def _rounding(*values: Value) -> float:
