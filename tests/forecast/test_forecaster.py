@@ -19,6 +19,7 @@ FORECASTERS = {
         Historical(chained=True),
         FilteredHistorical(),
         FilteredHistorical(scale="haris"),
+        FilteredHistorical(scale="harit"),
         FilteredHistorical(scale="haris", flat=True, pool=True),
         FilteredHistorical(scale="ewma", pool=True),
         Student(),

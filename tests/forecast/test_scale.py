@@ -13,7 +13,7 @@ def _scale_of(panel, **options):
     return predictor.scale.at(past, panel.state, panel.as_of)
 
 
-@pytest.mark.parametrize("kind", ["hari", "haris", "ewma"])
+@pytest.mark.parametrize("kind", ["hari", "haris", "harit", "ewma"])
 def test_the_scale_follows_the_true_volatility(kind, make_panel):
     panel = make_panel(rows=1500, seed=3)
     found = _scale_of(panel, scale=kind)[200:, :, 0]
@@ -41,6 +41,18 @@ def test_the_scale_has_no_unit(make_panel):
     np.testing.assert_allclose(_scale_of(tripled)[..., 0], 3.0 * _scale_of(panel)[..., 0], rtol=1e-5)
 
 
+def test_the_front_of_the_curve_counts_where_there_is_one(make_panel):
+    """A shorter pillar that stands above the implied level, as before an event, makes the scale of "harit" larger."""
+    panel = make_panel(rows=300)
+    front = panel.state[..., 1] + 0.3 * (np.arange(300) % 7 == 0)[:, None]
+    longer = np.concatenate([panel.state, front[..., None]], axis=-1)
+    fields = {name: getattr(panel, name) for name in panel.__slots__}
+    eventful = type(panel)(**fields | {"factors": (*panel.factors, "atm_1"), "state": longer})
+    ratio = _scale_of(eventful, scale="harit")[..., 0] / _scale_of(panel, scale="harit")[..., 0]
+    is_event = np.arange(300) % 7 == 0
+    assert np.median(ratio[is_event]) > 1.15 * np.median(ratio[~is_event])
+
+
 def test_flat_moves_with_the_root_of_the_return_scale(make_panel):
     panel = make_panel(rows=400)
     found = _scale_of(panel, flat=True)
@@ -53,9 +65,10 @@ def test_likelihood_finds_coefficients_and_falls_back_to_the_prior():
     truth = np.array([0.2, 0.3, 0.1, 0.5, -0.3, 0.0])
     columns = np.concatenate([np.ones((6000, 2, 1)), rng.standard_normal((6000, 2, 5))], axis=-1)
     squares = np.exp(columns @ truth) * rng.standard_t(4.0, (6000, 2)) ** 2
-    np.testing.assert_allclose(likeliest(columns, squares, steps_a_day=4.0), truth, atol=0.07)
-    few = likeliest(columns[:1], squares[:1], steps_a_day=4.0)
-    np.testing.assert_allclose(few[1:], PRIOR[1:], atol=0.05)
+    prior = PRIOR["hari"]
+    np.testing.assert_allclose(likeliest(columns, squares, prior=prior, prior_steps=10.0), truth, atol=0.05)
+    few = likeliest(columns[:1], squares[:1], prior=prior, prior_steps=400.0)
+    np.testing.assert_allclose(few[1:], prior[1:], atol=0.05)
 
 
 def test_sessions_have_no_calendar_and_their_own_windows(make_panel):

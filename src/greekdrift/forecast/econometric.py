@@ -2,8 +2,9 @@
 
 Joint base-step increments are divided by the scale that was known at their start; the residuals, centred, are
 redrawn in blocks (stationary bootstrap) and multiplied by the scale of the moment, which the path itself updates.
-Source: Barone-Adesi, Giannopoulos & Vosper (1999). Names: `fhs:hari` (the bar), `fhs:haris`, `fhs:ewma`; `-flat`
-scales the other factors by the square root of the return's scale, `:pool` shares the residuals of all underlyings.
+Source: Barone-Adesi, Giannopoulos & Vosper (1999). Names: `fhs:hari` (the bar), `fhs:haris`, `fhs:harit`, `fhs:ewma`;
+`-flat` scales the other factors by the square root of the return's scale, `:pool` shares the residuals of all
+underlyings.
 """
 
 from collections.abc import Sequence
@@ -117,8 +118,8 @@ def walk(
 class FilteredHistorical:
     """Filtered historical simulation.
 
-    `scale` of the return: "hari", "haris" or "ewma". `flat`: the other factors move with the square root of it,
-    else with an exponential average of their own over `own_steps` steps. `pool`: residuals of all underlyings are
+    `scale` of the return: "hari", "haris", "harit" or "ewma". `flat`: the other factors move with the square root of
+    it, else with an exponential average of their own over `own_steps` steps. `pool`: residuals of all underlyings are
     shared. Blocks have `mean_block` steps on average.
     """
 

@@ -86,7 +86,7 @@ def gaps(scale: Scale, memory: Memory) -> Float[ndarray, "row underlying factor 
 def _origin(
     scale: Scale, factors: tuple[str, ...], memory: Memory, rate: ndarray, state: ndarray, moment: ndarray
 ) -> Float[ndarray, "row underlying input"]:
-    columns = scales.regressors("hari", scale.clock, rate, memory, state, moment, scale.forward, scale.implied)
+    columns = scales.regressors("hari", scale.clock, scale.places, rate, memory, state, moment)
     levels = [at for at, name in enumerate(factors) if name.startswith("atm_")]
     front, middle, back = levels[0], levels[len(levels) // 2], levels[-1]
     slopes = np.stack([state[..., middle] - state[..., front], state[..., back] - state[..., middle]], axis=-1)

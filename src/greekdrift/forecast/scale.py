@@ -3,8 +3,9 @@
 Return, per hour, a log-HAR with exponential windows, implied level and leverage ("hari"):
     ln h = ln V₃ + β₀ + β₁ ln(V₁/V₃) + β₂ ln(V₂/V₃) + β₃ ln(σ²/V₃) + β₄ bad₁ + β₅ bad₂ [+ calendar ("haris")]
 V₁, V₂, V₃ are the variances an hour remembered for a day, a week and a month, σ² the implied one, bad = news / √(V₃ τ)
-where negative, all differences clipped at ±3. It has no unit: every underlying shares the coefficients. "ewma" is
-h = exponential average with decay 0.94 a step (RiskMetrics 1996).
+where negative, all differences clipped at ±3. "harit" adds the slope of the short end, 2 ln(σ_front/σ), to both: where
+options expire every day, their implied volatility knows weekends and events. None has a unit, so every underlying
+shares the coefficients. "ewma" is h = exponential average with decay 0.94 a step (RiskMetrics 1996).
 The other factors: the exponential average of themselves, or (flat) a constant times the square root of the
 return's scale.
 
@@ -14,6 +15,7 @@ not t but whatever the residuals show.
 Source: Corsi (2009), Corsi & Renò (2012), Bollerslev et al. (2018). Units: variances per hour, scales per base step.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,16 +29,22 @@ from greekdrift.features.calendar import hours_since_thursday, weekend_share
 from greekdrift.features.history import Panel
 from greekdrift.forecast.memory import Memory
 
-Kind = Literal["ewma", "hari", "haris"]
-KINDS: tuple[Kind, ...] = ("ewma", "hari", "haris")
+Kind = Literal["ewma", "hari", "haris", "harit"]
+KINDS: tuple[Kind, ...] = ("ewma", "hari", "haris", "harit")
 
 DAY, WEEK, MONTH, OWN, RISKMETRICS = range(5)
 EWMA_DECAY = 0.94
 CLIP = 3.0
 FREEDOM = 4.0
-PRIOR = (0.0, 0.15, 0.45, 0.35, -0.12, -0.30)
-PRIOR_CALENDAR = (-1.1, -0.3, -0.1)
+PRIOR: Mapping[Kind, tuple[float, ...]] = {
+    "hari": (0.0, 0.15, 0.45, 0.35, -0.12, -0.30),
+    "haris": (0.0, 0.15, 0.45, 0.35, -0.12, -0.30, -1.1, -0.3, -0.1),
+    "harit": (0.0, 0.10, 0.10, 0.80, -0.05, -0.20, 1.0, -0.3, -0.1, -0.1),
+}
+"""Where the coefficients start. "hari" and "haris": BTC and ETH, six-hour steps, 2022 to June 2025, with BTC's DVOL.
+"harit": the front variance is what the market expects next, one for one, weekends mostly included."""
 PRIOR_DAYS = 100.0
+"""Days of one underlying that the prior counts for."""
 IMPLIED_FACTORS = ("atm_7", "atm_14", "atm_30")
 
 
@@ -64,6 +72,27 @@ class Clockwork:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Where the factors stand that the return's scale is made of; `front` is the shortest at-the-money pillar."""
+
+    forward: int
+    implied: int
+    front: int
+
+    @classmethod
+    def of(cls, panel: Panel) -> "Places":
+        """Their places in a panel; one without forward and implied volatility is refused."""
+        names = panel.factors
+        implied = next((name for name in IMPLIED_FACTORS if name in names), None)
+        if "forward" not in names or implied is None:
+            raise DataError(
+                f"a scale needs the factors forward and atm_7 (or atm_14, atm_30); {list(names)} are given."
+            )
+        front = min((name for name in names if name.startswith("atm_")), key=lambda name: float(name[4:]))
+        return cls(forward=names.index("forward"), implied=names.index(implied), front=names.index(front))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Scale:
     """A fitted law of the scale; `long_run` is the mean variance an hour of each factor in the training window."""
@@ -71,10 +100,14 @@ class Scale:
     kind: Kind
     is_flat: bool
     clock: Clockwork
-    forward: int
-    implied: int
+    places: Places
     coefficients: Float[ndarray, " regressor"]
     long_run: Float[ndarray, "underlying factor"]
+
+    @property
+    def forward(self) -> int:
+        """Place of the log price among the factors."""
+        return self.places.forward
 
     def at(
         self, memory: Memory, state: Float[ndarray, "... underlying factor"], moment: Shaped[ndarray, "..."]
@@ -85,7 +118,7 @@ class Scale:
         if self.kind == "ewma":
             hourly = rate[..., RISKMETRICS, :, self.forward]
         else:
-            columns = regressors(self.kind, self.clock, rate, memory, state, moment, self.forward, self.implied)
+            columns = regressors(self.kind, self.clock, self.places, rate, memory, state, moment)
             hourly = rate[..., MONTH, :, self.forward] * np.exp(columns @ self.coefficients)
         if self.is_flat:
             own = self.long_run * np.sqrt(hourly / self.long_run[:, self.forward])[..., None]
@@ -114,17 +147,17 @@ def variances(
 def regressors(
     kind: Kind,
     clock: Clockwork,
+    places: Places,
     rate: ndarray,
     memory: Memory,
     state: ndarray,
     moment: ndarray,
-    forward: int,
-    implied: int,
 ) -> Float[ndarray, "... underlying regressor"]:
-    """Columns of the log-HAR: constant, day, week and implied against the month, bad news twice, calendar."""
+    """Columns of the log-HAR: constant, day, week and implied against the month, bad news twice, slope, calendar."""
+    forward = places.forward
     month = rate[..., MONTH, :, forward]
     against = np.log(month)
-    log_implied = 2.0 * state[..., implied] - np.log(clock.hours_per_year)
+    log_implied = 2.0 * state[..., places.implied] - np.log(clock.hours_per_year)
     columns = [
         np.ones(month.shape),
         np.log(rate[..., DAY, :, forward]) - against,
@@ -133,7 +166,9 @@ def regressors(
         np.minimum(memory.news[..., DAY, :, forward] / np.sqrt(month * clock.memories[DAY]), 0.0),
         np.minimum(memory.news[..., WEEK, :, forward] / np.sqrt(month * clock.memories[WEEK]), 0.0),
     ]
-    if kind == "haris":
+    if kind == "harit":
+        columns.append(2.0 * (state[..., places.front] - state[..., places.implied]))
+    if kind != "hari":
         columns += [np.broadcast_to(wave[..., None], month.shape) for wave in _calendar(clock, moment)]
     return np.clip(np.stack(columns, axis=-1), -CLIP, CLIP)
 
@@ -156,7 +191,7 @@ def fit(
     """The scale that fits the steps from the rows `origin` to the rows `target`; `memory` has a row for each row."""
     if kind not in KINDS:
         raise InputError(f'no scale "{kind}"; {nearest(kind, KINDS)}')
-    forward, implied = _columns_of(panel)
+    places = Places.of(panel)
     values = panel.state[target] - panel.state[origin]
     elapsed = (panel.hours[target] - panel.hours[origin])[:, None, None]
     long_run = np.mean(values**2 / elapsed, axis=0) + 1e-16
@@ -164,46 +199,37 @@ def fit(
     if kind != "ewma":
         known = memory.rows(origin)
         rate = variances(known, clock.memories, long_run)
-        columns = regressors(kind, clock, rate, known, panel.state[origin], panel.as_of[origin], forward, implied)
-        squares = values[..., forward] ** 2 / elapsed[..., 0] / rate[..., MONTH, :, forward]
-        coefficients = likeliest(columns, squares, steps_a_day=24.0 / clock.step_hours)
+        columns = regressors(kind, clock, places, rate, known, panel.state[origin], panel.as_of[origin])
+        squares = values[..., places.forward] ** 2 / elapsed[..., 0] / rate[..., MONTH, :, places.forward]
+        coefficients = likeliest(columns, squares, prior=PRIOR[kind], prior_steps=PRIOR_DAYS * 24.0 / clock.step_hours)
         coefficients[0] += np.log(np.mean(squares * np.exp(-columns @ coefficients)) + 1e-12)
     return Scale(
         kind=kind,
         is_flat=flat,
         clock=clock,
-        forward=forward,
-        implied=implied,
+        places=places,
         coefficients=coefficients,
         long_run=long_run,
     )
-
-
-def _columns_of(panel: Panel) -> tuple[int, int]:
-    implied = next((name for name in IMPLIED_FACTORS if name in panel.factors), None)
-    if "forward" not in panel.factors or implied is None:
-        raise DataError(
-            f"a scale needs the factors forward and atm_7 (or atm_14, atm_30); {list(panel.factors)} are given."
-        )
-    return panel.factors.index("forward"), panel.factors.index(implied)
 
 
 def likeliest(
     columns: Float[ndarray, "step underlying regressor"],
     squares: Float[ndarray, "step underlying"],
     *,
-    steps_a_day: float,
+    prior: Sequence[float],
+    prior_steps: float,
 ) -> Float[ndarray, " regressor"]:
     """Coefficients of ln variance that make the squares likeliest under t, shrunk to the prior.
 
     minimise Σ [½ η + (ν+1)/2 ln(1 + y e^{−η}/ν)] + ½ Σ_k w s_k² (β_k − prior_k)²,  η = xβ
 
-    s_k is the root mean square of column k, w counts `PRIOR_DAYS` days of one underlying; the constant is free.
+    s_k is the root mean square of column k, w = `prior_steps`; the constant is free.
     Convex, because ln(1 + c e^{−η}) is.
     """
-    prior = np.array((*PRIOR, *PRIOR_CALENDAR)[: columns.shape[-1]])
+    centre = np.array(prior, dtype=np.float64)
     x, y = columns.reshape(-1, columns.shape[-1]), squares.ravel()
-    weight = PRIOR_DAYS * steps_a_day * np.mean(x**2, axis=0)
+    weight = prior_steps * np.mean(x**2, axis=0)
     weight[0] = 1e-3
 
     def loss(beta: ndarray) -> tuple[float, ndarray]:
@@ -211,10 +237,10 @@ def likeliest(
         pull = y * np.exp(-eta) / FREEDOM
         value = 0.5 * eta.sum() + 0.5 * (FREEDOM + 1.0) * np.log1p(pull).sum()
         slope = 0.5 - 0.5 * (FREEDOM + 1.0) * pull / (1.0 + pull)
-        away = beta - prior
+        away = beta - centre
         return float(value + 0.5 * (weight * away**2).sum()), x.T @ slope + weight * away
 
     found = minimize(
-        loss, prior, jac=True, method="L-BFGS-B", bounds=[(-20.0, 20.0)] + [(-3.0, 3.0)] * (len(prior) - 1)
+        loss, centre, jac=True, method="L-BFGS-B", bounds=[(-20.0, 20.0)] + [(-3.0, 3.0)] * (centre.size - 1)
     )
     return np.asarray(found.x, dtype=np.float64)

@@ -76,7 +76,7 @@ class DriftNet:
     """
 
     horizons: tuple[float, ...] = (6.0, 12.0, 24.0)
-    scale: Kind = "haris"
+    scale: Kind = "harit"
     flat: bool = False
     pool: bool = True
     width: int = 24
