@@ -12,6 +12,7 @@ from typing import Any
 import typer
 
 from greekdrift import __version__
+from greekdrift.cli.options import EXTRAS
 from greekdrift.errors import GreekdriftError
 
 USER_MISTAKE = 2
@@ -22,17 +23,6 @@ MODEL = "Learn and judge"
 DECIDE = "Forecast and decide"
 CALCULATE = "Calculate"
 FILES = "Data and settings"
-
-EXTRAS = {
-    "arch": "data",
-    "cryptography": "serve",
-    "fastapi": "serve",
-    "httpx": "serve",
-    "matplotlib": "plot",
-    "qmoms": "data",
-    "uvicorn": "serve",
-}
-"""The extra that brings a package which a command may miss."""
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": (SEE, "The main job on real packaged data: minutes, no network, one HTML report."),

@@ -33,6 +33,8 @@ def command(
     """
     from time import perf_counter
 
+    options.check_extras()
+
     from greekdrift.cli import steps
     from greekdrift.cli.console import lead, say
     from greekdrift.cli.experiments import note_run

@@ -11,6 +11,17 @@ if TYPE_CHECKING:
 
     from greekdrift.book import Account, Chain, Venue
 
+EXTRAS = {
+    "arch": "data",
+    "cryptography": "serve",
+    "fastapi": "serve",
+    "httpx": "serve",
+    "matplotlib": "plot",
+    "qmoms": "data",
+    "uvicorn": "serve",
+}
+"""The extra that brings a package which a command may miss."""
+
 ChainFile = Annotated[Path, typer.Option("--chain", help="Chain file: Parquet or CSV, one row a contract.")]
 At = Annotated[str | None, typer.Option("--at", help="Which snapshot of the file, like 2026-02-05T08:00Z.")]
 VenueName = Annotated[str, typer.Option("--venue", help="Venue facts: a packaged name or a YAML file.")]
@@ -50,6 +61,17 @@ def accounts_of(path: Path) -> "Sequence[Account]":
     from greekdrift.config import load_accounts
 
     return load_accounts(path)
+
+
+def check_extras() -> None:
+    """Refuses at once, not after minutes, where a package that the whole job needs is missing."""
+    from importlib.util import find_spec
+
+    from greekdrift.errors import ConfigError
+
+    missing = [name for name in EXTRAS if find_spec(name) is None]
+    if missing:
+        raise ConfigError(f"this needs {', '.join(missing)}: pip install 'greekdrift[demo]'")
 
 
 def moment(clock: str, chain: "Chain") -> "datetime":

@@ -19,7 +19,9 @@ from greekdrift.cli.setting import Setting
 from greekdrift.cli.train import fitted
 from greekdrift.cli.verify import replay
 from greekdrift.config import Experiment, load_accounts, load_rules, load_venue
+from greekdrift.config.document import read
 from greekdrift.errors import ConfigError, GreekdriftError
+from greekdrift.evaluate.scorecard import aligned
 from greekdrift.features.panel import Panel
 from greekdrift.forecast.artefact import load
 from greekdrift.journal import Journal
@@ -91,8 +93,6 @@ def judge(job: Job) -> None:
     with step(2, "Scorecard on time that no forecaster had seen", job.seconds):
         card = score(job.experiment, job.source, job.panel, job.path, job.runs)
         for hours in card.horizons:
-            from greekdrift.evaluate.scorecard import aligned
-
             print(f"\n{hours:g} h, Greek drift of the reference books\n{aligned(*card.table(hours))}", flush=True)
         print(f"\n{card.note}", flush=True)
 
@@ -148,8 +148,6 @@ def decide(job: Job) -> None:
 def check(job: Job) -> None:
     """Every decision judged again from the file alone."""
     with step(6, "Verify offline, from chain, book and rules alone", job.seconds):
-        from greekdrift.config.document import read
-
         for one in replay(dict(read(job.path / "decisions.json").values)):
             say(f"  {one.account_id:<12} {one.outcome:<12} {one.verdict:<10} {one.detail}")
             if one.is_wrong:
