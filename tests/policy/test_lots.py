@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from greekdrift.policy.breach import now_hinges
-from greekdrift.policy.lots import whole_lots
+from greekdrift.policy.lots import Lots, polish, whole_lots
 from greekdrift.policy.solver import Hinges, Limits, Programme, solve
 
 
@@ -58,9 +58,29 @@ def test_the_linear_contract_is_sized_after_the_options_are_rounded():
         ),
         limits=Limits.none(2),
     )
-    from greekdrift.policy.lots import Lots
-
     lots = Lots(lot=lots_case, notional_usd=np.ones(2), is_linear=np.array([False, True]), ticket_usd=0.0)
     trade = whole_lots(programme, lots)
     assert trade[0] in (2.0, 3.0)
     assert abs(0.3 + 0.5 * trade[0] + trade[1]) <= 1e-4 + 1e-9
+
+
+def test_an_order_that_saves_less_than_its_ticket_goes_whole():
+    """Each of its lots helps a little, so no step of a few lots would ever take it out; 97 is no such step."""
+    programme = Programme(
+        buy_cost=np.array([0.01]),
+        sell_cost=np.array([0.01]),
+        impact=np.zeros(1),
+        lower=np.array([-200.0]),
+        upper=np.array([200.0]),
+        hinges=Hinges(
+            slope=np.array([[1.0]]),
+            start=np.array([-97.0]),
+            floor=np.array([0.0]),
+            ceiling=np.array([np.inf]),
+            price=np.array([0.02]),
+        ),
+        limits=Limits.none(1),
+    )
+    lots = Lots(lot=np.ones(1), notional_usd=np.full(1, 10.0), is_linear=np.array([True]), ticket_usd=20.0)
+    assert polish(programme, lots, np.array([97.0]), support=np.arange(1))[0] == 0.0
+    assert polish(programme, replace(lots, ticket_usd=0.5), np.array([97.0]), support=np.arange(1))[0] == 97.0

@@ -97,25 +97,26 @@ def _sparse(programme: Programme, lots: Lots) -> Trade:
 
 
 def polish(programme: Programme, lots: Lots, trade: Trade, *, support: ndarray) -> Trade:
-    """Moves single instruments by a few lots while that lowers the broken limits or, with none, the objective."""
+    """Moves single instruments by a few lots, or out of the trade, while that lowers the broken limits or the cost.
+
+    The cost, the objective with its tickets, counts once no limit is broken.
+    """
     hinges, limits = programme.hinges, programme.limits
     support = support[~lots.is_auxiliary[support]]
     move, size = (grid.ravel() for grid in np.meshgrid(support, [*STEPS, *(-step for step in STEPS)], indexing="ij"))
-    step = size * lots.lot[move]
-    slope = hinges.slope[:, move] * step
+    at = np.concatenate([support[:1], move, support])
+    stepped, column = size * lots.lot[move], hinges.slope[:, at]
     value = hinges.start + hinges.slope @ trade
     for _ in range(MAXIMUM_MOVES):
-        here = np.concatenate([[0.0], step])
-        at = np.concatenate([[move[0]], move])
-        moved = trade[at] + here
+        step = np.concatenate([np.zeros(support[:1].size), stepped, -trade[support]])
+        moved = trade[at] + step
         is_inside = (moved >= programme.lower[at] - 1e-12) & (moved <= programme.upper[at] + 1e-12)
-        is_inside[0] = True
-        shifted = value + np.concatenate([np.zeros((1, value.size)), slope.T])
+        shifted = value + (column * step).T
         outside = np.maximum(np.maximum(hinges.floor - shifted, shifted - hinges.ceiling), 0.0)
         cost = outside @ hinges.price + _trading_cost(programme, trade, at, moved)
-        cost = cost + lots.ticket_usd * ((moved != 0.0).astype(float) - (trade[at] != 0.0))
+        cost = cost + lots.ticket_usd * ((np.abs(moved) > 1e-12).astype(float) - (trade[at] != 0.0))
         broken = _broken(programme, trade, at, moved) if limits.bound.size else np.zeros(at.size)
-        broken = np.where(is_inside, broken, np.inf)
+        broken[1:] = np.where(is_inside, broken, np.inf)[1:]
         best = np.lexsort((cost, np.where(broken <= 1e-9, 0.0, broken)))[0]
         worse = best == 0 or (broken[best] >= broken[0] - 1e-12 and cost[best] >= cost[0] - 1e-9 * (1.0 + abs(cost[0])))
         if worse:
