@@ -1,8 +1,10 @@
 """A small priced chain and a book of it on disk, and the program run as a function."""
 
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -87,12 +89,14 @@ class Ran:
     err: str
 
 
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
+@pytest.fixture(scope="session")
+def run() -> Callable[..., Ran]:
+    """The program as a function of its arguments; what it prints is kept."""
+
     def program(*arguments: object) -> Ran:
-        with pytest.raises(SystemExit) as exit_:
+        out, err = StringIO(), StringIO()
+        with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as exit_:
             main([str(argument) for argument in arguments])
-        shown = capsys.readouterr()
-        return Ran(int(exit_.value.code or 0), shown.out, shown.err)
+        return Ran(int(exit_.value.code or 0), out.getvalue(), err.getvalue())
 
     return program

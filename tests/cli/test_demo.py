@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,10 +28,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("demo")
 
 
-@pytest.mark.slow
-def test_the_whole_job(run: Callable, folder: Path) -> None:
+@pytest.fixture(scope="module")
+def done(run: Callable, folder: Path) -> Any:
     settings = [word for setting in (*SETTINGS, *_origin_and_book(folder)) for word in ("--set", setting)]
-    done = run("demo", "--config", CONFIG, *settings, "--runs", folder / "runs", "--out", folder / "run")
+    return run("demo", "--config", CONFIG, *settings, "--runs", folder / "runs", "--out", folder / "run")
+
+
+@pytest.mark.slow
+def test_the_whole_job(done: Any, folder: Path) -> None:
     assert done.code == 0, done.err
     for number in range(1, 9):
         assert f"[{number}/8]" in done.err
@@ -45,11 +50,12 @@ def test_the_whole_job(run: Callable, folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_its_decisions_and_its_journal_verify_again(run: Callable, folder: Path) -> None:
-    assert run("verify", folder / "run/decisions.json").code == 0
-    done = run("verify", folder / "run/journal/decisions.log")
+def test_its_decisions_and_its_journal_verify_again(run: Callable, done: Any, folder: Path) -> None:
     assert done.code == 0, done.err
-    assert "all as recorded" in done.err
+    assert run("verify", folder / "run/decisions.json").code == 0
+    replayed = run("verify", folder / "run/journal/decisions.log")
+    assert replayed.code == 0, replayed.err
+    assert "all as recorded" in replayed.err
 
 
 def _origin_and_book(folder: Path) -> tuple[str, str]:

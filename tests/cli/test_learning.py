@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,25 +28,32 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("runs")
 
 
-def test_evaluate_prints_and_keeps_the_scorecard(run: Callable, runs: Path) -> None:
-    done = run("evaluate", "--config", CONFIG, *_settings(), "--runs", runs)
-    assert done.code == 0, done.err
-    assert "drift_net" in done.out
-    assert "recorded as MLflow run" in done.err
-    (folder,) = (path.parent for path in runs.glob("*/scorecard.json"))
-    assert {row["name"] for row in json.loads((folder / "scorecard.json").read_text())["chart"]} >= {
-        "clock",
-        "drift_net",
-    }
-    assert (folder / "scorecard.png").stat().st_size > 10_000
-    assert "seed: 7" in (folder / "experiment.yaml").read_text()
+@pytest.fixture(scope="module")
+def evaluated(run: Callable, runs: Path) -> Any:
+    return run("evaluate", "--config", CONFIG, *_settings(), "--runs", runs, "--out", runs / "evaluated")
 
 
-def test_train_keeps_an_artefact_that_forecast_and_propose_read(run: Callable, runs: Path, tmp_path: Path) -> None:
-    done = run("train", "--config", CONFIG, *_settings(), "--runs", runs)
-    assert done.code == 0, done.err
-    assert "champion of greekdrift-simulated" in done.err
-    (model,) = runs.glob("*/model")
+@pytest.fixture(scope="module")
+def trained(run: Callable, runs: Path) -> Any:
+    return run("train", "--config", CONFIG, *_settings(), "--runs", runs, "--out", runs / "trained")
+
+
+def test_evaluate_prints_and_keeps_the_scorecard(evaluated: Any, runs: Path) -> None:
+    assert evaluated.code == 0, evaluated.err
+    assert "drift_net" in evaluated.out
+    assert "recorded as MLflow run" in evaluated.err
+    card = json.loads((runs / "evaluated" / "scorecard.json").read_text())
+    assert {row["name"] for row in card["chart"]} >= {"clock", "drift_net"}
+    assert (runs / "evaluated" / "scorecard.png").stat().st_size > 10_000
+    assert "seed: 7" in (runs / "evaluated" / "experiment.yaml").read_text()
+
+
+def test_train_keeps_an_artefact_that_forecast_and_propose_read(
+    run: Callable, trained: Any, runs: Path, tmp_path: Path
+) -> None:
+    assert trained.code == 0, trained.err
+    assert "champion of greekdrift-simulated" in trained.err
+    model = runs / "trained" / "model"
     assert not [path for path in model.rglob("*") if path.suffix in (".pkl", ".pt", ".py", ".joblib")]
     book = tmp_path / "book.yaml"
     book.write_text("accounts: [{account_id: a, collateral: {BTC: 1}, positions: {BTC-PERPETUAL: 100}}]")
@@ -68,11 +76,13 @@ def test_a_tracking_server_that_is_down_harms_nothing(run: Callable, runs: Path,
     assert (tmp_path / "model" / "manifest.json").is_file()
 
 
-def test_a_corrupt_model_is_one_clear_message(run: Callable, runs: Path, book_file: Path, tmp_path: Path) -> None:
-    (model,) = runs.glob("*/model")
+def test_a_corrupt_model_is_one_clear_message(
+    run: Callable, trained: Any, runs: Path, book_file: Path, tmp_path: Path
+) -> None:
+    assert trained.code == 0, trained.err
     broken = tmp_path / "broken"
     broken.mkdir()
-    for path in model.iterdir():
+    for path in (runs / "trained" / "model").iterdir():
         content = bytearray(path.read_bytes())
         if path.suffix == ".safetensors":
             content[-1] ^= 1
@@ -83,15 +93,17 @@ def test_a_corrupt_model_is_one_clear_message(run: Callable, runs: Path, book_fi
     assert "Traceback" not in done.err
 
 
-def test_runs_and_report_find_the_run(run: Callable, runs: Path) -> None:
+def test_runs_and_report_find_the_run(run: Callable, evaluated: Any, runs: Path) -> None:
+    assert evaluated.code == 0, evaluated.err
     listed = run("runs", "--runs", runs)
     assert listed.code == 0
-    (folder,) = (path.parent for path in runs.glob("*/scorecard.json"))
-    assert folder.name in listed.out
-    done = run("report", folder.name, "--runs", runs)
+    assert "evaluated" in listed.out
+    done = run("report", "evaluated", "--runs", runs)
     assert done.code == 0
-    assert (folder / "report.html").stat().st_size > 10_000
-    assert run("report", folder.name[:-2], "--runs", runs).code == 2
+    assert (runs / "evaluated" / "report.html").stat().st_size > 10_000
+    wrong = run("report", "evaluate", "--runs", runs)
+    assert wrong.code == 2
+    assert 'did you mean "evaluated"' in wrong.err
 
 
 def test_no_runs_is_no_mistake(run: Callable, tmp_path: Path) -> None:
