@@ -1,5 +1,6 @@
 """A journal of real decisions replays byte by byte; any changed input, verdict or certificate is told."""
 
+import copy
 import json
 import re
 import shutil
@@ -62,11 +63,16 @@ def path(written, tmp_path):
 
 def rewritten(path, change):
     """The journal with its decisions changed and a perfect chain, as a forger would write it."""
-    head, content = GENESIS, b""
-    for entry in read(path):
-        decision = json.loads(entry.payload)
+    decisions = [json.loads(entry.payload) for entry in read(path)]
+    for decision in decisions:
         change(decision)
-        record = encode(canonical(decision), epoch=1, sequence=entry.sequence, previous=head)
+    _put(path, decisions)
+
+
+def _put(path, decisions):
+    head, content = GENESIS, b""
+    for number, decision in enumerate(decisions):
+        record = encode(canonical(decision), epoch=1, sequence=number, previous=head)
         head, content = seal(record), content + record
     path.write_bytes(content)
     path.with_name(path.name + ".writer").unlink()
@@ -91,29 +97,31 @@ def test_a_copy_on_another_machine_replays_with_its_store_named(path, tmp_path):
 
 
 def test_every_changed_number_of_a_certificate_is_told(path):
-    """Each number of the first certificate is changed in turn, in a journal whose chain is perfect."""
+    """A journal with a perfect chain whose every record has another number of one certificate changed."""
     honest = next(said for entry in read(path) if (said := decision_of(entry)) and said["certificate"])
     places = list(_numbers(honest["certificate"]))
     assert len(places) > 10
-    content = path.read_bytes()
+    forged = []
     for place in places:
-        path.write_bytes(content)
-
-        def change(decision, place=place):
-            if decision["certificate"] is not None and decision["as_of"] == honest["as_of"]:
-                _nudge(decision["certificate"], place)
-
-        _without_line(path)
-        rewritten(path, change)
-        report = replay(path)
-        assert len(report.problems) == 1, place
-        assert "comes out different" in report.problems[0]
+        forged.append(copy.deepcopy(honest))
+        _nudge(forged[-1]["certificate"], place)
+    _put(path, [honest, *forged])
+    report = replay(path)
+    assert len(report.problems) == len(places)
+    for number, problem in enumerate(report.problems, start=1):
+        assert f"record {number} " in problem
+        assert "comes out different" in problem
 
 
-def _without_line(path):
-    line = path.with_name(path.name + ".writer")
-    if not line.exists():
-        line.write_bytes(b"")
+@pytest.mark.parametrize(
+    "beside", [{"outcome": "VERIFIED_ML"}, {"account_id": "another"}, {"as_of": "2025-01-01T00:00:00Z"}]
+)
+def test_what_a_record_says_beside_its_certificate_is_told(path, beside):
+    """The certificate is intact; the record in which it lies gives it out for something else."""
+    rewritten(path, lambda decision: decision.update(beside) if decision["certificate"] is not None else None)
+    report = replay(path)
+    assert len(report.problems) == 3
+    assert f"{next(iter(beside))} is {next(iter(beside.values()))}" in report.problems[0]
 
 
 def _numbers(value, place=()):
@@ -177,7 +185,24 @@ def test_signatures_count_when_a_key_is_trusted(path):
     with Journal(path) as journal:
         signing.sign(journal, read(path), private)
     report = replay(path, public_key=signing.public_key(private))
+    assert report.is_sound, report.problems
     assert (report.records, report.signed) == (7, 6)
     assert "6 signed" in report.describe()
     with pytest.raises(JournalError, match="trusted is"):
         replay(path, public_key=signing.public_key(signing.new_key()))
+
+
+def test_what_a_trusted_key_has_not_signed_is_told(path):
+    """Whoever can rewrite the whole chain can also leave the signatures away; a trusted key must notice."""
+    pytest.importorskip("cryptography")
+    private = signing.new_key()
+    public = signing.public_key(private)
+    assert replay(path).is_sound
+    assert len(replay(path, public_key=public).problems) == 6
+    with Journal(path) as journal:
+        signing.sign(journal, read(path)[:4], private)
+    report = replay(path, public_key=public)
+    assert report.signed == 4
+    assert len(report.problems) == 2
+    assert all("not signed" in problem for problem in report.problems)
+    assert "record 4 " in report.problems[0]

@@ -80,14 +80,19 @@ def seal(record: Buffer) -> bytes:
 class Walk:
     """Goes once through a journal's bytes, record by record, and stops at the first damage.
 
+    `head` is the seal of the last record that stands, `head_at` that of record number `mark` (counted from 1; None
+    where the walk does not reach it).
+
     >>> first = encode(b"a", epoch=1, sequence=0, previous=GENESIS)
     >>> walk = Walk(first + encode(b"b", epoch=1, sequence=1, previous=seal(first)) + b"GD")
     >>> [entry.payload for entry in walk], walk.damage.fact, walk.damage.is_tail
     ([b'a', b'b'], 'only 2 of 64 header bytes', True)
     """
 
-    def __init__(self, content: Buffer) -> None:
+    def __init__(self, content: Buffer, *, mark: int = 0) -> None:
         self._content = memoryview(content)
+        self._mark = mark
+        self.head_at: bytes | None = GENESIS if mark == 0 else None
         self.damage: Damage | None = None
         self.head = GENESIS
         self.count = 0
@@ -112,6 +117,8 @@ class Walk:
                 return
             self.head, self.epoch, self.end = entry.seal, entry.epoch, entry.end
             self.count += 1
+            if self.count == self._mark:
+                self.head_at = self.head
             yield entry
 
     def _break(self, entry: Entry) -> str:

@@ -56,7 +56,7 @@ class Journal:
         if is_new:
             sync_folder(self.path.parent)
         promised = lock.read()
-        walk, self._sequence_of = _scan(self.path)
+        walk, self._sequence_of = _scan(self.path, promised)
         _keeps_promise(self.path, walk, promised)
         self.recovery = self._cut(walk)
         self.epoch = max(walk.epoch, promised.epoch if promised else 0) + 1
@@ -166,7 +166,7 @@ def read(path: Path | str) -> tuple[Entry, ...]:
         raise JournalError(f"{path} is no file; name the journal that a rebalancing wrote.")
     promised = acknowledged(path)
     with path.open("rb") as file:
-        walk = Walk(file.read())
+        walk = Walk(file.read(), mark=promised.count if promised else 0)
     entries = tuple(walk)
     _keeps_promise(path, walk, promised)
     if walk.damage is not None:
@@ -174,12 +174,13 @@ def read(path: Path | str) -> tuple[Entry, ...]:
     return entries
 
 
-def _scan(path: Path) -> tuple[Walk, dict[bytes, int]]:
+def _scan(path: Path, promised: Acknowledged | None) -> tuple[Walk, dict[bytes, int]]:
     """Walks through the file without holding its payloads."""
+    mark = promised.count if promised else 0
     if path.stat().st_size == 0:
-        return Walk(b""), {}
+        return Walk(b"", mark=mark), {}
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        walk = Walk(content)
+        walk = Walk(content, mark=mark)
         found = {_key(entry.payload): entry.sequence for entry in walk}
     if walk.damage is not None and not walk.damage.is_tail:
         raise JournalError(_place(path, walk.damage))
@@ -187,7 +188,7 @@ def _scan(path: Path) -> tuple[Walk, dict[bytes, int]]:
 
 
 def _keeps_promise(path: Path, walk: Walk, promised: Acknowledged | None) -> None:
-    """Refuses a chain that is shorter than, or other than, what its writer acknowledged."""
+    """Refuses a chain that is shorter than what its writer acknowledged, or other up to there."""
     if promised is None:
         return
     if walk.count < promised.count:
@@ -196,9 +197,9 @@ def _keeps_promise(path: Path, walk: Walk, promised: Acknowledged | None) -> Non
             f"{path}: {promised.count} records were acknowledged, only {walk.count} stand{place}. "
             "Restore the file from a copy; nothing is decided on a journal that lost decisions."
         )
-    if promised.count == walk.count and walk.head != promised.head:
+    if walk.head_at != promised.head:
         raise JournalError(
-            f"{path}: the last record ({walk.count - 1}) is not the one that was acknowledged; "
+            f"{path}: record {promised.count - 1} is not the one that was acknowledged as the last; "
             "restore the file from a copy."
         )
 

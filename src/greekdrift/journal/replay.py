@@ -1,7 +1,8 @@
 """Offline replay: every certificate in a journal is made again from the stored inputs and must come out the same.
 
 Nothing is decided and nothing is written. What is checked: the chain of records, the content of every input, each
-verdict, each certificate byte by byte, and signatures where a trusted key is given.
+verdict, each certificate byte by byte, what the record says beside it, and, where a trusted key is given, that every
+decision stands under its signature.
 """
 
 import json
@@ -32,6 +33,10 @@ KINDS: dict[str, type[Any]] = {
 }
 
 
+BESIDE = ("account_id", "as_of", "now", "outcome")
+"""What a record says again beside its certificate."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayReport:
     """What a replay found: records, decisions by outcome, certificates made again, and every disagreement."""
@@ -60,8 +65,8 @@ class ReplayReport:
 def replay(path: Path | str, *, inputs: Path | str | None = None, public_key: bytes | None = None) -> ReplayReport:
     """Replays a journal; `inputs` is its store where that does not lie beside it.
 
-    Damage to the journal itself raises `JournalError`; a decision that does not come out as recorded, or whose
-    inputs are missing or damaged, is a problem in the report.
+    Damage to the journal itself or to a signature raises `JournalError`; a decision that does not come out as
+    recorded, whose inputs are missing or damaged, or that `public_key` has not signed, is a problem in the report.
     """
     path = Path(path)
     entries = read(path)
@@ -69,12 +74,17 @@ def replay(path: Path | str, *, inputs: Path | str | None = None, public_key: by
     said = [(entry, decision) for entry in entries if (decision := decision_of(entry)) is not None]
     found = _Inputs(store)
     problems = [problem for entry, decision in said for problem in _problems(entry, decision, found)]
+    signed = _signed(entries, public_key)
+    if public_key is not None:
+        problems += [
+            f"{_place(entry, decision)}: not signed" for entry, decision in said if entry.sequence not in signed
+        ]
     return ReplayReport(
         path=path,
         records=len(entries),
         outcomes=dict(Counter(str(decision["outcome"]) for _, decision in said)),
         replayed=sum(decision["certificate"] is not None for _, decision in said),
-        signed=len(_signed(entries, public_key)),
+        signed=len(signed),
         problems=tuple(problems),
     )
 
@@ -84,7 +94,7 @@ def _signed(entries: Sequence[Entry], public_key: bytes | None) -> tuple[int, ..
 
 
 def _problems(entry: Entry, decision: dict[str, Any], inputs: "_Inputs") -> list[str]:
-    place = f"record {entry.sequence} ({decision['account_id']} at {decision['as_of']})"
+    place = _place(entry, decision)
     is_hold, certificate = decision["outcome"] == Outcome.HOLD, decision["certificate"]
     if is_hold and certificate is not None:
         return [f"{place}: HOLD with a certificate"]
@@ -102,7 +112,12 @@ def _problems(entry: Entry, decision: dict[str, Any], inputs: "_Inputs") -> list
         return [f"{place}: refused in the replay ({failed})"]
     if canonical(again.certificate) != _bytes(certificate):
         return [f"{place}: the certificate comes out different"]
-    return []
+    other = [name for name in BESIDE if decision.get(name) != certificate[name]]
+    return [f"{place}: {name} is {decision.get(name)}, the certificate says {certificate[name]}" for name in other]
+
+
+def _place(entry: Entry, decision: dict[str, Any]) -> str:
+    return f"record {entry.sequence} ({decision['account_id']} at {decision['as_of']})"
 
 
 class _Inputs:
