@@ -67,6 +67,36 @@ def test_mandates_refuse_numbers_that_cannot_be() -> None:
         )
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"price_of_breach": {"delta": -1.0}},
+        {"price_of_breach": {"delta": float("nan")}},
+        {"price_of_breach": {"vega": float("inf")}},
+        {"risk_aversion": 0.0},
+        {"risk_aversion": -1e-6},
+        {"risk_aversion": float("nan")},
+        {"gamma_fade_days": -1.0},
+        {"gamma_fade_days": float("nan")},
+        {"valid_for_seconds": float("inf")},
+        {"valid_for_seconds": 1e14},
+        {"valid_for_seconds": float("nan")},
+    ],
+)
+def test_mandates_refuse_what_no_policy_can_use(wrong: dict) -> None:
+    """A price below 0 would pay for a breach, an aversion of 0 divides by it, a validity without end never dies."""
+    with pytest.raises(BookError, match=f"mandate: {next(iter(wrong))}"):
+        Mandate(
+            rule_set="x",
+            bands=(),
+            liquidity_buffer_usd=0.0,
+            venues=(),
+            max_order_notional_usd=1.0,
+            max_cost_usd=1.0,
+            **wrong,
+        )
+
+
 def test_accounts_refuse_a_line_listed_twice_and_numbers_that_are_none() -> None:
     with pytest.raises(BookError, match="twice"):
         Account(

@@ -12,6 +12,9 @@ from greekdrift.units import VENUE_FACTOR
 
 BANDED = tuple(name for name in VENUE_FACTOR if name != "price")
 
+LONGEST_VALIDITY = 31_536_000.0
+"""Seconds that a proposal can stay valid at most, a year; more is a slip of the keyboard."""
+
 
 class View(StrEnum):
     """The three deltas of a coin-settled book (all in coins of the underlying).
@@ -97,7 +100,14 @@ class Mandate:
     valid_for_seconds: float = 900.0
 
     def __post_init__(self) -> None:
-        for name in ("liquidity_buffer_usd", "max_order_notional_usd", "max_cost_usd", "min_hedge_days"):
+        amounts = (
+            "liquidity_buffer_usd",
+            "max_order_notional_usd",
+            "max_cost_usd",
+            "min_hedge_days",
+            "gamma_fade_days",
+        )
+        for name in amounts:
             value = getattr(self, name)
             if not (isfinite(value) and value >= 0.0):
                 raise BookError(f"mandate: {name} {value} must be a number of at least 0.")
@@ -105,11 +115,16 @@ class Mandate:
             value = getattr(self, name)
             if not 0.0 < value <= 1.0:
                 raise BookError(f"mandate: {name} {value} must lie in (0, 1].")
-        if not self.valid_for_seconds > 0.0:
-            raise BookError(f"mandate: valid_for_seconds {self.valid_for_seconds} must be positive.")
+        if not 0.0 < self.valid_for_seconds <= LONGEST_VALIDITY:
+            raise BookError(f"mandate: valid_for_seconds {self.valid_for_seconds} must be positive, a year at most.")
+        if self.risk_aversion is not None and not (isfinite(self.risk_aversion) and self.risk_aversion > 0.0):
+            raise BookError(f"mandate: risk_aversion {self.risk_aversion} must be a positive number, or left out.")
         unknown = [name for name in self.price_of_breach if name not in BANDED]
         if unknown:
             raise BookError(f'mandate: price_of_breach of "{unknown[0]}"; {nearest(unknown[0], BANDED)}')
+        for name, price in self.price_of_breach.items():
+            if not (isfinite(price) and price >= 0.0):
+                raise BookError(f"mandate: price_of_breach of {name} {price} must be a number of at least 0.")
         object.__setattr__(self, "price_of_breach", sorted_floats(self.price_of_breach))
         as_floats(self, "liquidity_buffer_usd", "max_order_notional_usd", "max_cost_usd", "max_participation")
         as_floats(self, "price_collar", "min_hedge_days", "gamma_fade_days", "inner_band", "risk_aversion")
