@@ -18,7 +18,7 @@ from greekdrift.book import (
     canonical,
 )
 from greekdrift.config import load_rules, load_venue
-from greekdrift.errors import DataError
+from greekdrift.errors import DataError, InputError
 from greekdrift.features.panel import assemble
 from greekdrift.journal import Journal, read, replay
 from greekdrift.market.simulate import SimulatedSource
@@ -385,6 +385,43 @@ def test_the_last_addon_limits_the_next(run, accounts, decisions):
     assert 0.0 < held.adjustment.margin_addon_usd < free
     (same,) = run(accounts[:1], previous_addons={"vault": 0.0}, hours_since=0.01)
     assert same.adjustment.margin_addon_usd == free
+
+
+def test_a_missing_forecast_frees_no_margin(run, accounts):
+    """The rule releases a held add-on as slowly as a forecast would; the first decision asks for none."""
+    (first,) = run(accounts[:1], predictor=None)
+    assert first.adjustment.margin_addon_usd == 0.0
+    (held,) = run(accounts[:1], predictor=None, previous_addons={"desk": 5_000.0}, hours_since=6.0)
+    assert held.outcome is Outcome.BASELINE
+    assert held.adjustment.margin_addon_usd == pytest.approx(5_000.0 * 0.5 ** (6.0 / 120.0))
+    assert held.certificate.margin_addon_usd == held.adjustment.margin_addon_usd
+
+
+def test_a_clock_that_went_back_counts_as_no_time(run, accounts):
+    for changes in ({}, {"predictor": None}):
+        still, back = (
+            run(accounts[:1], previous_addons={"desk": 5_000.0}, hours_since=hours, **changes)[0]
+            for hours in (0.0, -3.0)
+        )
+        assert canonical(back.adjustment) == canonical(still.adjustment)
+    with pytest.raises(InputError, match="hours_since"):
+        run(accounts[:1], hours_since=np.nan)
+
+
+@pytest.mark.parametrize("horizons", [(), (0.0,), (-6.0, 6.0), (12.0, 6.0), (6.0, 6.0), (np.nan,), (np.inf,)])
+def test_horizons_that_are_none_are_refused(run, accounts, horizons):
+    with pytest.raises(InputError, match="horizons"):
+        run(accounts[:1], predictor=None, horizons=horizons)
+
+
+def test_accounts_of_one_name_hold_and_others_do_not_care(run, accounts):
+    desk, vault = accounts[:2]
+    twin = replace(vault, account_id=desk.account_id)
+    alone, first, second = run((vault, desk, twin), predictor=None)
+    assert first.outcome is second.outcome is Outcome.HOLD
+    assert "2 accounts are called desk" in first.reasons[0]
+    assert first.adjustment is None
+    assert canonical(alone.adjustment) == canonical(run((vault,), predictor=None)[0].adjustment)
 
 
 def test_the_same_inputs_and_seed_give_the_same_certificate_bytes(run, accounts, decisions):

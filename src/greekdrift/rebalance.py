@@ -6,9 +6,11 @@ between accounts depends on the market alone; each account is decided on arrays 
 the same to the bit whatever another account holds.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from math import isfinite
 from types import MappingProxyType
 
 import numpy as np
@@ -16,7 +18,7 @@ import numpy as np
 from greekdrift import policy
 from greekdrift.book import Account, Adjustment, Chain, Finding, Outcome, Scenarios, Venue, digest
 from greekdrift.book.rules import RuleSet
-from greekdrift.errors import GreekdriftError
+from greekdrift.errors import GreekdriftError, InputError
 from greekdrift.features.history import Panel
 from greekdrift.forecast.distribution import Forecast, forecast
 from greekdrift.forecast.forecaster import Predictor
@@ -94,23 +96,40 @@ def rebalance(
 
     `history` ends with the snapshot of this chain; without it, without a predictor, or with a chain known for longer
     than `stale_after`, the deterministic rule decides. `previous_addons` are the add-ons of the cycle `hours_since`
-    ago, by account. With a journal a decision counts once it is on disk: where that fails, every account HOLDs.
+    ago, by account; a clock that went back counts as no time passed. Accounts of one name all HOLD, for nobody could
+    tell whose decision is whose. With a journal a decision counts once it is on disk: where that fails, every account
+    HOLDs.
     """
     now = aware(now)
+    terms = _terms(horizons, hours_since)
     by_name = {rules.name: rules} if isinstance(rules, RuleSet) else dict(rules)
     if now < chain.known_at:
         early = f"the chain is known at {stamp(chain.known_at)} only, now is {stamp(now)}"
         decisions = tuple(_hold(account, early) for account in accounts)
     else:
         address, held = digest(chain), previous_addons or {}
-        cases = [_case(chain, account, by_name, venue, now, address) for account in accounts]
+        names = Counter(account.account_id for account in accounts)
+        cases = [
+            _case(chain, account, by_name, venue, now, address)
+            if names[account.account_id] == 1
+            else f"{names[account.account_id]} accounts are called {account.account_id}; give each a name of its own"
+            for account in accounts
+        ]
         seen = _outlook(chain, cases, predictor, history, now=now, horizons=horizons, n=n, seed=seed, stale=stale_after)
-        terms = Terms(hours=float(horizons[-1]), hours_since=hours_since)
         decisions = tuple(
             _decided(account, case, seen, terms, previous=held.get(account.account_id))
             for account, case in zip(accounts, cases, strict=True)
         )
     return decisions if journal is None else _recorded(journal, chain, accounts, by_name, venue, now, decisions)
+
+
+def _terms(horizons: Sequence[float], hours_since: float) -> Terms:
+    hours = [float(one) for one in horizons]
+    if not hours or not all(isfinite(one) for one in hours) or any(np.diff([0.0, *hours]) <= 0.0):
+        raise InputError(f"horizons {hours} must be hours ahead that rise, at least one.")
+    if not isfinite(hours_since):
+        raise InputError(f"hours_since {hours_since} is not a number; give the hours since the last cycle.")
+    return Terms(hours=hours[-1], hours_since=max(hours_since, 0.0))
 
 
 def _case(
@@ -229,14 +248,20 @@ def _decide(case: policy.Case, outlook: Outlook, terms: Terms, *, previous: floa
                 return _made(case, Outcome.VERIFIED_ML, reasons, wanted, verdict, seen, findings)
             reasons.append(f"the forecast's proposal was refused: {_failed(verdict)}")
             findings += verdict.findings
-    return _fallen_back(case, reasons, findings, seen, hours=terms.hours)
+    return _fallen_back(case, reasons, findings, seen, terms, previous=previous)
 
 
 def _fallen_back(
-    case: policy.Case, reasons: list[str], findings: list[Finding], seen: Forecast | None, *, hours: float
+    case: policy.Case,
+    reasons: list[str],
+    findings: list[Finding],
+    seen: Forecast | None,
+    terms: Terms,
+    *,
+    previous: float | None,
 ) -> Decision:
     try:
-        rule = policy.baseline(case, hours=hours)
+        rule = policy.baseline(case, hours=terms.hours, previous_addon_usd=previous, hours_since=terms.hours_since)
     except GreekdriftError as problem:
         return _hold(case.account, *reasons, f"no proposal from the deterministic rule: {problem}", seen=seen)
     verdict = _verdict(case, rule.adjustment)

@@ -39,7 +39,8 @@ def test_laws_of_the_addon(wanted, now, previous, hours, floor):
     if previous is None:
         assert found == least
     else:
-        assert min(least, previous) <= found * (1 + 1e-12) + 1e-9
+        assert min(least, previous, max(least, now)) <= found * (1 + 1e-12) + 1e-9
+        assert found <= max(least, now) * (1 + 1e-12)
         assert found <= max(least, previous)
         assert found - previous <= 0.5 * now * hours / 24.0 + 1e-6 * (1.0 + previous)
 
@@ -50,3 +51,25 @@ def test_release_is_slow_and_forgets_its_steps():
     half = addon(100.0, requirement_now=1e3, previous=900.0, hours=12.0)
     assert addon(100.0, requirement_now=1e3, previous=half, hours=12.0) == pytest.approx(once)
     assert addon(95.0, requirement_now=1e3, previous=100.0, hours=24.0) == 100.0
+
+
+def test_a_closed_book_keeps_no_addon():
+    assert addon(0.0, requirement_now=0.0, previous=900.0, hours=6.0) == 0.0
+    assert addon(0.0, requirement_now=0.0, previous=900.0, hours=0.0) == 0.0
+    assert addon(0.0, requirement_now=500.0, previous=900.0, hours=6.0) == 500.0
+
+
+@pytest.mark.parametrize(
+    ("wanted", "terms"),
+    [
+        (np.nan, {"requirement_now": 1.0}),
+        (1.0, {"requirement_now": np.nan}),
+        (1.0, {"requirement_now": 1.0, "previous": np.nan}),
+        (1.0, {"requirement_now": 1.0, "previous": -1.0}),
+        (1.0, {"requirement_now": 1.0, "previous": 1.0, "hours": -0.1}),
+        (1.0, {"requirement_now": 1.0, "previous": 1.0, "hours": np.inf}),
+    ],
+)
+def test_an_addon_of_no_number_or_of_a_clock_that_went_back_is_refused(wanted, terms):
+    with pytest.raises(InputError):
+        addon(wanted, **terms)

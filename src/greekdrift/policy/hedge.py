@@ -29,12 +29,19 @@ SEARCH_ROWS = 1_500
 ROUNDS = 8
 
 
-def baseline(at: Case, *, hours: float = 24.0) -> Proposal:
-    """The deterministic rule: the programme on today's Greeks, each breach priced for some hours, no forecast."""
+def baseline(
+    at: Case, *, hours: float = 24.0, previous_addon_usd: float | None = None, hours_since: float = 6.0
+) -> Proposal:
+    """The deterministic rule: the programme on today's Greeks, each breach priced for some hours, no forecast.
+
+    It asks for no add-on, but one that was held is released as slowly as ever: a missing forecast frees no margin.
+    """
     loss = now_hinges(at.targets, at.values, at.matrix, hours=hours)
     objective = Objective(at, loss)
     trade = _search(at, objective, loss)
-    return proposal(objective, trade, addon_usd=0.0, is_forecast=False, source="baseline")
+    requirement_now = at.margin_after(trade).initial_margin_usd
+    held = addon(0.0, requirement_now=requirement_now, previous=previous_addon_usd, hours=hours_since)
+    return proposal(objective, trade, addon_usd=held, is_forecast=False, source="baseline")
 
 
 def propose(

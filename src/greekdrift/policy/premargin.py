@@ -1,5 +1,7 @@
 """Margin ahead of the event: an add-on that covers what the requirement is likely to become, without sudden calls."""
 
+from math import isfinite
+
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
@@ -47,7 +49,8 @@ def addon(
     """The add-on to hold now, given what is wanted and what was held some hours ago (None at the first decision).
 
     floor · IM at least. It rises by at most `rise_per_day` · IM a day and falls by half of what is too much in
-    `release_half_life_days`, and not at all while what is held is within `dead_band` of what is wanted.
+    `release_half_life_days`, and not at all while what is held is within `dead_band` of what is wanted. What is
+    held on beyond what is wanted is at most IM itself: a book that was closed keeps none.
     Rising slower than wanted gives calm at the price of coverage; report both. Source of the three devices:
     EU Regulation 153/2013, article 28, and Murphy, Vasios & Vause (Bank of England, 2014) on how to measure them.
 
@@ -58,11 +61,16 @@ def addon(
     >>> round(addon(100.0, requirement_now=1_000.0, previous=300.0, hours=120.0), 9)
     200.0
     """
+    if not all(isfinite(one) for one in (wanted, requirement_now, hours, previous or 0.0)):
+        raise InputError(f"add-on from {wanted}, {requirement_now}, {previous} and {hours} h: each must be a number.")
+    if hours < 0.0 or (previous is not None and previous < 0.0):
+        raise InputError(f"an add-on of {previous} held {hours} h ago: neither can be negative.")
     least = max(wanted, floor * requirement_now, 0.0)
     if previous is None:
         return least
     if least > previous:
         return min(least, previous + rise_per_day * requirement_now * hours / 24.0)
+    most = max(least, requirement_now)
     if previous - least <= dead_band * previous:
-        return previous
-    return least + (previous - least) * 0.5 ** (hours / (24.0 * release_half_life_days))
+        return min(previous, most)
+    return min(least + (previous - least) * 0.5 ** (hours / (24.0 * release_half_life_days)), most)
