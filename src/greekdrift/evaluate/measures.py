@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from greekdrift.errors import CalculationError
 from greekdrift.evaluate.results import NO_CHANGE, Results, mean_over_cells
 from greekdrift.evaluate.settings import QUANTITIES
 from greekdrift.score import block_bootstrap, brier, diebold_mariano, log_score, reliability
@@ -60,12 +61,19 @@ class Comparison:
         lower = upper = statistic = None
         block = 2 * self.steps
         if n >= 2 * block and other.mean() > 0.0:
-            interval = block_bootstrap(losses, other, block=block, seed=self.seed, draws=self.draws)
-            lower, upper = interval.lower, interval.upper
+            lower, upper = self._ends(losses, other, block)
         if n >= 2 * block and (np.ptp(losses - other) > 0.0 or np.array_equal(losses, other)):
             statistic = diebold_mariano(losses, other, horizon=self.steps, lag=block).statistic
         value = float(losses.sum() / other.sum())
         return self.measure(name, metric, against, value, lower, upper, statistic, n)
+
+    def _ends(self, losses: Losses, other: Losses, block: int) -> tuple[float | None, float | None]:
+        """Ends of the ratio's interval; none where the other's losses are so rare that a resample has none."""
+        try:
+            interval = block_bootstrap(losses, other, block=block, seed=self.seed, draws=self.draws)
+        except CalculationError:
+            return None, None
+        return interval.lower, interval.upper
 
     def mean(self, name: str, metric: str, values: Losses) -> Measure | None:
         """Mean over the origins that have a value, with its interval."""

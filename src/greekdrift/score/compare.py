@@ -9,7 +9,7 @@ from numpy import ndarray
 from numpy.typing import ArrayLike
 from scipy.special import stdtr
 
-from greekdrift.errors import InputError
+from greekdrift.errors import CalculationError, InputError
 from greekdrift.score.samples import finite
 
 Losses = Float[ndarray, " origin"]
@@ -112,7 +112,7 @@ def block_bootstrap(
         raise InputError("block bootstrap: the second mean loss is 0, a ratio to it does not exist.")
     top, bottom = _resampled_sums(losses, block, np.random.default_rng(seed), draws)
     if np.any(bottom == 0.0):
-        raise InputError("block bootstrap: a resample of the second losses is 0; take longer blocks or more origins.")
+        raise CalculationError("block bootstrap: a resample of the second losses is 0; take more origins.")
     lower, upper = np.quantile(top / bottom, (0.5 * (1.0 - level), 0.5 * (1.0 + level)))
     return Interval(value=float(losses[0].sum() / losses[1].sum()), lower=float(lower), upper=float(upper))
 
