@@ -77,7 +77,7 @@ class DriftNet:
 
     horizons: tuple[float, ...] = (6.0, 12.0, 24.0)
     scale: Kind = "harit"
-    flat: bool = False
+    flat: bool = True
     pool: bool = True
     width: int = 24
     members: int = 2
