@@ -35,8 +35,8 @@ class Chain:
     `contract_size` in coins; in USD for inverse futures and perpetuals.
     `as_of` is the instant of the prices, `known_at` when they could be used. `origin` is "recorded",
     "modelled" (made from a real index or surface) or "simulated".
-    Derived: `underlying`, `is_option`, `is_call`, `is_inverse`, `strike` (NaN where none) and
-    `time_to_expiry` in years (infinite where none).
+    Derived: `underlying`, `index` (price of the underlying, USD), `is_option`, `is_call`, `is_inverse`, `strike`
+    (NaN where none) and `time_to_expiry` in years (infinite where none).
     """
 
     venue: str
@@ -55,6 +55,7 @@ class Chain:
     origin: str = "recorded"
     allow_crossed: bool = False
     underlying: Shaped[ndarray, " row"] = field(init=False)
+    index: Column = field(init=False)
     is_option: Mask = field(init=False)
     is_call: Mask = field(init=False)
     is_inverse: Mask = field(init=False)
@@ -83,6 +84,8 @@ class Chain:
     def _derive(self) -> None:
         rows = self.instruments
         self._freeze("underlying", np.array([row.underlying for row in rows]))
+        price = self.index_price
+        self._freeze("index", np.array([price.get(row.underlying, np.nan) for row in rows], dtype=np.float64))
         self._freeze("is_option", np.array([row.kind is Kind.OPTION for row in rows]))
         self._freeze("is_call", np.array([bool(row.is_call) for row in rows]))
         self._freeze("is_inverse", np.array([row.is_inverse for row in rows]))
@@ -148,11 +151,6 @@ class Chain:
     def underlyings(self) -> tuple[str, ...]:
         """Sorted names of the underlyings."""
         return tuple(str(name) for name in np.unique(self.underlying))
-
-    @property
-    def index(self) -> Column:
-        """Index price of each row's underlying, USD."""
-        return np.array([self.index_price[str(name)] for name in self.underlying])
 
     def rows(self, names: Iterable[str]) -> ndarray:
         """Row numbers of instrument names; an unlisted one is refused with the nearest name."""
