@@ -206,7 +206,7 @@ def test_forecast_of_a_thousand_scenarios_is_fast(make_chain: MakeChain, rules: 
     jump = np.exp(np.random.default_rng(1).normal(scale=0.05, size=(1000, 1, 1)))
     shape = (1000, 1, len(rows))
     started = process_time()
-    initial = grid.forecast_requirement(
+    initial, _ = grid.forecast_requirements(
         chain,
         [account],
         rules,

@@ -223,6 +223,70 @@ def test_continuous_through_thirty_days(leg: NetOption) -> None:
     assert at(30.0 - 1e-7) == pytest.approx(at(30.0 + 1e-7), rel=1e-6, abs=1e-6)
 
 
+@given(
+    strike=st.floats(300.0, 4_000.0),
+    forward=st.floats(800.0, 1_200.0),
+    volatility=st.floats(0.05, 3.0),
+    amount=st.floats(-50.0, 50.0).filter(lambda x: abs(x) > 1e-3),
+    rate=st.floats(-0.2, 0.5),
+    years=st.sampled_from((1e-3, 5.0 / 365.0, 30.0 / 365.0, 2.0)),
+)
+def test_a_parity_book_feels_no_volatility(
+    strike: float, forward: float, volatility: float, amount: float, rate: float, years: float
+) -> None:
+    """Call − put is n D (F − K): what it loses depends on spot alone, and a turn of the smile moves only discounts."""
+    call = NetOption(strike=strike, is_call=True, forward=forward, volatility=volatility, amount=amount)
+    pair = NetExpiry(time_to_expiry=years, rate=rate, options=(call, replace(call, is_call=False, amount=-amount)))
+    for engine in (grid, naive):
+        margin = engine.net_margin(NetPortfolio(underlying="X", cash=0.0, spot_price=SPOT, expiries=(pair,)), P)
+        discount = np.exp(-max(rate, 0.0) * years)
+        close = {"rel": 1e-10, "abs": 1e-9 * abs(amount) * strike}
+        assert margin.option_value_usd == pytest.approx(amount * discount * (forward - strike), **close)
+        by_spot: dict[tuple[float, float], list[float]] = {}
+        for one in P.scenarios:
+            by_spot.setdefault((one.spot, one.damping), []).append(margin.scenario_pnl[one.label])
+        assert max(len(found) for found in by_spot.values()) == 3
+        for found in by_spot.values():
+            assert found == pytest.approx([found[0]] * len(found), **close)
+        skewed = [margin.scenario_pnl[one.label] for one in P.skew_scenarios]
+        long, short = margin.static_discounts[0]
+        worth = margin.option_value_usd
+        assert skewed == pytest.approx([-abs(worth * (long if worth >= 0.0 else short) - worth)] * len(skewed), **close)
+
+
+@given(leg=options(), rate=st.floats(-0.2, 0.5))
+def test_what_has_expired_is_worth_its_intrinsic_value_and_moves_no_more(leg: NetOption, rate: float) -> None:
+    expiry = NetExpiry(time_to_expiry=0.0, rate=rate, options=(leg,))
+    side = 1.0 if leg.is_call else -1.0
+    intrinsic = leg.amount * leg.worth * max(side * (leg.forward - leg.strike), 0.0)
+    for engine in (grid, naive):
+        margin = engine.net_margin(NetPortfolio(underlying="X", cash=0.0, spot_price=SPOT, expiries=(expiry,)), P)
+        assert margin.equity_usd == pytest.approx(intrinsic, rel=1e-12, abs=1e-9)
+        assert max(map(abs, (margin.basis_usd, *margin.scenario_pnl.values()))) == pytest.approx(0.0, abs=1e-8)
+
+
+@given(
+    leg=options(),
+    strike=st.sampled_from((1e-6, 1.0, 1e3, 1e9)),
+    forward=st.sampled_from((1e-9, 1.0, 1e3, 1e8)),
+    volatility=st.sampled_from((0.0, 1e-9, 0.5, 49.0)),
+    years=st.sampled_from((0.0, 1e-9, 1e-3, 30.0 / 365.0, 30.0)),
+    rate=st.sampled_from((-5.0, 0.0, 1.0)),
+)
+def test_no_state_of_the_market_gives_a_number_that_is_none(
+    leg: NetOption, strike: float, forward: float, volatility: float, years: float, rate: float
+) -> None:
+    """Nothing left of time, volatility or the forward; strikes out of sight; rates far below zero."""
+    odd = replace(leg, strike=strike, forward=forward, volatility=volatility)
+    expiry = NetExpiry(time_to_expiry=years, rate=rate, options=(odd,))
+    portfolio = NetPortfolio(underlying="X", cash=0.0, spot_price=SPOT, expiries=(expiry,))
+    slow, fast = naive.net_margin(portfolio, P), grid.net_margin(portfolio, P)
+    assert isfinite(fast.initial_margin_usd)
+    assert fast.initial_margin_usd >= fast.maintenance_margin_usd >= 0.0
+    tolerance = 1e-12 * (1.0 + abs(leg.amount) * (strike + 10.0 * forward) * np.exp(max(-rate, 0.0)))
+    assert fast.initial_margin_usd == pytest.approx(slow.initial_margin_usd, rel=1e-10, abs=tolerance)
+
+
 def margin_of(portfolio: NetPortfolio, parameters: NetPortfolioParameters) -> float:
     return grid.net_margin(portfolio, parameters).initial_margin_usd
 

@@ -143,32 +143,6 @@ def forecast_requirements(
     return initial, maintenance
 
 
-def forecast_requirement(
-    chain: Chain,
-    accounts: Sequence[Account],
-    rules: RuleSet,
-    *,
-    rows: Int[ndarray, " row"],
-    underlyings: Sequence[str],
-    forward: Float[ndarray, "scenario horizon row"],
-    volatility: Float[ndarray, "scenario horizon row"],
-    time_to_expiry: Float[ndarray, "horizon row"],
-    index: Float[ndarray, "scenario horizon underlying"],
-) -> Float[ndarray, "scenario horizon account"]:
-    """The initial margin of `forecast_requirements`."""
-    return forecast_requirements(
-        chain,
-        accounts,
-        rules,
-        rows=rows,
-        underlyings=underlyings,
-        forward=forward,
-        volatility=volatility,
-        time_to_expiry=time_to_expiry,
-        index=index,
-    )[0]
-
-
 def settled_coins(chain: Chain, rows: ndarray, line: Lines, moved: Moved, weights: Weights) -> PerAccount:
     """Coins paid until a moved state: P&L of inverse lines, N (1/F₀ − 1/F), and expired options' max(±(F − K), 0)/F."""
     forward = moved.forward[:, line.linears]
