@@ -46,20 +46,29 @@ def fan(quantity: Mapping[str, Any], horizons: Sequence[float]) -> Figure:
     `quantity` holds `label`, `now`, `lower`, `upper` (None where there is no band), `quantiles` by level and,
     where it is known, what was `realised` at the horizons.
     """
+    return fans([quantity], horizons)
+
+
+def fans(quantities: Sequence[Mapping[str, Any]], horizons: Sequence[float]) -> Figure:
+    """Several quantities side by side, each as in `fan`."""
     with rc_context(STYLE):
-        figure = Figure(figsize=(4.4, 2.6), layout="constrained")
-        axes = figure.add_subplot()
-        hours = np.array([0.0, *horizons])
-        _ribbons(axes, hours, quantity)
-        _band(axes, hours, quantity)
-        axes.plot(0.0, quantity["now"], "o", color=INK, markersize=5, zorder=5, clip_on=False)
-        _realised(axes, hours[1:], quantity)
-        axes.set_title(_plain(quantity["label"]), loc="left", fontsize=11, fontweight="bold")
-        axes.set_xlabel("hours from now")
-        axes.set_xticks(hours)
-        axes.margins(x=0.02)
-        axes.yaxis.set_major_formatter(EngFormatter(sep=""))
+        figure = Figure(figsize=(4.4 * len(quantities), 2.6), layout="constrained")
+        for column, quantity in enumerate(quantities):
+            _draw_fan(figure.add_subplot(1, len(quantities), column + 1), quantity, horizons)
         return figure
+
+
+def _draw_fan(axes: Axes, quantity: Mapping[str, Any], horizons: Sequence[float]) -> None:
+    hours = np.array([0.0, *horizons])
+    _ribbons(axes, hours, quantity)
+    _band(axes, hours, quantity)
+    axes.plot(0.0, quantity["now"], "o", color=INK, markersize=5, zorder=5, clip_on=False)
+    _realised(axes, hours[1:], quantity)
+    axes.set_title(_plain(quantity["label"]), loc="left", fontsize=11, fontweight="bold")
+    axes.set_xlabel("hours from now")
+    axes.set_xticks(hours)
+    axes.margins(x=0.02)
+    axes.yaxis.set_major_formatter(EngFormatter(sep=""))
 
 
 def _ribbons(axes: Axes, hours: np.ndarray, quantity: Mapping[str, Any]) -> None:
