@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -17,6 +18,7 @@ from greekdrift.serve.engine import Engine
 from greekdrift.serve.guard import MOST_BYTES
 from greekdrift.serve.schema import Snapshot
 from greekdrift.serve.wire import account_values, chain_values
+from greekdrift.units import instant
 
 
 @pytest.fixture
@@ -182,3 +184,24 @@ def test_the_client_speaks_with_the_server(market, web: httpx.Client) -> None:
 def test_a_client_without_a_server_says_so() -> None:
     with Client("http://127.0.0.1:9") as client, pytest.raises(GreekdriftError, match="gave no answer"):
         client.propose()
+
+
+def test_a_decision_past_its_validity_is_a_hold_without_orders(
+    web: httpx.Client, engine: Engine, sent: dict, market
+) -> None:
+    web.post("/v1/snapshot", json={"chain": sent["chain"]})
+    before = {one["account_id"]: one for one in web.get("/v1/propose").json()["decisions"]}
+    until = instant(before["hedged"]["adjustment"]["valid_until"])
+    engine.now = lambda _: until - timedelta(milliseconds=1)
+    assert engine.latest is not None
+    assert web.get("/v1/propose").content == engine.latest.decision_bytes
+    engine.now = lambda _: until
+    answer = web.get("/v1/propose").json()
+    after = {one["account_id"]: one for one in answer["decisions"]}
+    assert answer["chain_digest"] == engine.latest.chain_digest
+    assert after["hedged"]["outcome"] == "HOLD"
+    assert after["hedged"]["expired"] is True
+    assert after["hedged"]["adjustment"] is None
+    assert after["hedged"]["certificate"] is None
+    assert after["hedged"]["reasons"][-1].startswith("expired: it was valid until")
+    assert after["silent"] == before["silent"]

@@ -12,10 +12,14 @@ from typing import Any, Protocol
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from greekdrift.errors import InputError
+
+__all__ = ["escape", "folder", "lead", "notes", "number", "progress", "results", "say", "table", "write_json"]
 
 
 class Advance(Protocol):
@@ -44,18 +48,20 @@ def say(text: str) -> None:
 def lead(text: str) -> None:
     """A note: what to do next."""
     sys.stdout.flush()
-    notes().print(f"[dim]next:[/] {text}")
+    notes().print(f"[dim]next:[/] {escape(text)}")
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """A table of results; numbers stand to the right."""
-    shown = Table(title=f"\n{title}", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    """A table of results; numbers stand to the right. The title stands on a line of its own, whatever its length."""
+    shown = Table(box=SIMPLE_HEAD, pad_edge=False)
     for at, column in enumerate(columns):
         is_number = bool(rows) and all(isinstance(row[at], int | float) for row in rows if row[at] is not None)
         shown.add_column(column, justify="right" if is_number else "left", overflow="fold", no_wrap=is_number)
     for row in rows:
-        shown.add_row(*(number(value) for value in row))
-    results().print(shown)
+        shown.add_row(*(Text(number(value)) for value in row))
+    screen = results()
+    screen.print(Text(f"\n{title}", style="bold"), soft_wrap=True)
+    screen.print(shown)
 
 
 def number(value: Any) -> str:
@@ -96,8 +102,11 @@ def write_json(value: Any, out: Path | None) -> None:
         print(text)
         return
     folder(out.parent)
-    out.write_text(text + "\n", encoding="utf-8")
-    say(f"wrote [bold]{out}[/]")
+    try:
+        out.write_text(text + "\n", encoding="utf-8")
+    except OSError as problem:
+        raise InputError(f"{out}: cannot be written ({problem.strerror}); choose another path.") from None
+    say(f"wrote [bold]{escape(str(out))}[/]")
 
 
 def folder(path: Path) -> Path:

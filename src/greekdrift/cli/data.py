@@ -10,7 +10,10 @@ from greekdrift.cli import options
 page = typer.Typer(no_args_is_help=True, epilog="Example: greekdrift data validate chain.parquet")
 
 Drop = Annotated[list[str] | None, typer.Option("--drop", help="Filter: alive, finite or uncrossed; repeatable.")]
-Target = Annotated[Path, typer.Option("--out", help="File to write: .parquet or .csv.")]
+Target = Annotated[
+    Path,
+    typer.Option("--out", callback=options.file_to_write(*options.CHAINS), help="File to write: .parquet or .csv."),
+]
 
 
 @page.command("list")
@@ -96,7 +99,7 @@ def import_(
     """
     from tempfile import TemporaryDirectory
 
-    from greekdrift.cli.console import folder, lead, say
+    from greekdrift.cli.console import escape, folder, lead, say
     from greekdrift.config import load_venue
     from greekdrift.market.parquet import ParquetSource, write_chain
 
@@ -106,7 +109,7 @@ def import_(
         chains = [source.chain(moment) for moment in source.snapshots()]
     folder(out.parent)
     write_chain(chains, out)
-    say(f"wrote [bold]{out}[/]: {len(chains)} snapshots of {', '.join(source.underlyings)}")
+    say(f"wrote [bold]{escape(str(out))}[/]: {len(chains)} snapshots of {', '.join(source.underlyings)}")
     lead(f"greekdrift surface --chain {out}")
 
 
@@ -122,7 +125,7 @@ def simulate(
 
     Example: greekdrift data simulate --seed 7 --days 30 --out simulated.parquet
     """
-    from greekdrift.cli.console import folder, lead, progress, say
+    from greekdrift.cli.console import escape, folder, lead, progress, say
     from greekdrift.config import load_venue
     from greekdrift.market.parquet import write_chain
     from greekdrift.market.simulate import SimulatedSource
@@ -136,7 +139,8 @@ def simulate(
             advance(at + 1, len(source.snapshots()))
     folder(out.parent)
     write_chain(chains, out)
-    say(f"wrote [bold]{out}[/]: {len(chains)} simulated snapshots of {', '.join(source.underlyings)}, seed {seed}")
+    what = f"{len(chains)} simulated snapshots of {', '.join(source.underlyings)}, seed {seed}"
+    say(f"wrote [bold]{escape(str(out))}[/]: {what}")
     lead(f"greekdrift data validate {out}")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from greekdrift.cli.console import number, results, table
+from greekdrift.cli.console import escape, number, results, table
 from greekdrift.cli.setting import Setting
 from greekdrift.rebalance import Decision
 from greekdrift.serve.encode import decision_values
@@ -22,7 +22,7 @@ def show(decisions: Sequence[Decision], *, as_of: datetime) -> None:
     for decision in decisions:
         values = decision_values(decision)
         outcome = values["outcome"]
-        screen.print(f"\n[bold]{decision.account_id}[/]  [{COLOURS[outcome]}]{outcome}[/]", highlight=False)
+        screen.print(f"\n[bold]{escape(decision.account_id)}[/]  [{COLOURS[outcome]}]{outcome}[/]", highlight=False)
         for reason in values["reasons"]:
             screen.print(f"  {reason}", markup=False)
         adjustment = values["adjustment"]

@@ -14,7 +14,9 @@ def command(
     only: Annotated[
         str | None, typer.Option(help="Forecasters to run, comma separated, such as clock,fhs:hari.")
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Folder of the run.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", callback=options.folder_to_write, help="Folder of the run.")
+    ] = None,
     runs: options.Runs = Path("runs"),
 ) -> None:
     """Score the experiment's forecaster beside its baselines on time that they had not seen, with intervals.
@@ -24,7 +26,7 @@ def command(
 
     Example: greekdrift evaluate --config configs/experiment/deribit.yaml --set data.root=chains
     """
-    from greekdrift.cli.console import lead, say
+    from greekdrift.cli.console import escape, lead, say
     from greekdrift.cli.experiments import panel_of, run_folder, source_of
     from greekdrift.config import load_experiment
 
@@ -34,7 +36,7 @@ def command(
     path = run_folder(experiment, runs, out)
     card = score(experiment, source, panel, path, runs, only=only)
     print(card.text())
-    say(f"\nscorecard in [bold]{path / 'scorecard.json'}[/]")
+    say(f"\nscorecard in [bold]{escape(str(path / 'scorecard.json'))}[/]")
     lead(f"greekdrift report {path}, or greekdrift train --config {config}")
 
 

@@ -25,7 +25,7 @@ def command(
 
     Example: greekdrift forecast --config configs/experiment/demo.yaml --model fhs --out forecast.json
     """
-    from greekdrift.cli.console import lead, progress, say, write_json
+    from greekdrift.cli.console import escape, lead, progress, say, write_json
     from greekdrift.cli.decisions import show_forecast
     from greekdrift.cli.setting import Asked, setting
     from greekdrift.errors import DataError
@@ -61,7 +61,7 @@ def command(
             seed=found.seed,
         )
     for account, problem in seen.problems.items():
-        say(f"[yellow]{account}[/]: {problem}")
+        say(f"[yellow]{escape(account)}[/]: {escape(problem)}")
     if not seen.forecasts:
         raise DataError("no account can be forecast; see the reasons above.")
     values = forecast_values(seen.forecasts, model=found.predictor.name, units="venue")

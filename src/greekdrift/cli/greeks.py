@@ -31,12 +31,17 @@ def command(
     """
     import numpy as np
 
+    from greekdrift.cli.console import escape, say
     from greekdrift.cli.tables import show
+    from greekdrift.errors import InputError
     from greekdrift.greeks.exposure import exposure, line_quantities
 
-    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    wanted = list(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
+    if not wanted:
+        raise InputError("--names is empty; name at least one quantity, like delta_net,vega.")
     quotes, _ = options.chain_of(chain, at, venue)
     columns: dict[str, Any]
+    silent: list[str] = []
     if book is None:
         line = line_quantities(quotes, wanted)
         columns = {
@@ -51,12 +56,15 @@ def command(
         shown = list(dict.fromkeys([*wanted, "delta_net", "delta_collateral"]))
         there = np.any([held.quantities[name] != 0.0 for name in shown], axis=0)
         account, underlying = np.nonzero(there)
+        silent = [name for at, name in enumerate(held.account_ids) if not there[at].any()]
         columns = {
             "account": [held.account_ids[at] for at in account],
             "underlying": [held.underlyings[at] for at in underlying],
             **{name: _in(units, name, held.quantities[name][there]) for name in shown},
         }
     show(columns, title=f"Greeks at {quotes.as_of:%Y-%m-%d %H:%M}Z, {units} units", out=out)
+    for name in silent:
+        say(f"{escape(name)}: no exposure to show; it holds no contract and no coin of this chain")
 
 
 def _in(units: Units, name: str, values: Any) -> Any:

@@ -1,10 +1,13 @@
 """Options that several commands share, and the records that they stand for."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+from greekdrift.errors import InputError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -22,13 +25,61 @@ EXTRAS = {
 }
 """The extra that brings a package which a command may miss."""
 
+TABLES = (".json", ".csv", ".parquet")
+"""Endings of the files that a table can be written to."""
+CHAINS = (".parquet", ".csv")
+"""Endings of the files that chains can be written to."""
+
+
+def file_to_write(*endings: str) -> Callable[[Path | None], Path | None]:
+    """Check of a file that will be written: refused before anything is computed, not after.
+
+    Without endings any will do. A folder in its place, or a folder above it that cannot be written, is refused.
+    """
+
+    def check(path: Path | None) -> Path | None:
+        if path is None:
+            return None
+        if path.is_dir():
+            name = f"result{endings[0] if endings else '.json'}"
+            raise InputError(f"{path}: is a folder; name a file in it, like {path / name}.")
+        if endings and path.suffix not in endings:
+            words = " or ".join(", ".join(endings).rsplit(", ", 1))
+            raise InputError(f"{path}: write to a {words} file.")
+        _check_above(path)
+        return path
+
+    return check
+
+
+def folder_to_write(path: Path | None) -> Path | None:
+    """Check of a folder that will be written in: a file in its place is refused before anything is computed."""
+    if path is not None and path.exists() and not path.is_dir():
+        raise InputError(f"{path}: is a file; name a folder.")
+    if path is not None:
+        _check_above(path / "file")
+    return path
+
+
+def _check_above(path: Path) -> None:
+    above = next(one for one in path.absolute().parents if one.exists())
+    if not above.is_dir():
+        raise InputError(f"{path}: {above} is a file, not a folder; choose another path.")
+    if not os.access(path if path.exists() else above, os.W_OK):
+        raise InputError(f"{path}: cannot be written (no permission); choose another path.")
+
+
 ChainFile = Annotated[Path, typer.Option("--chain", help="Chain file: Parquet or CSV, one row a contract.")]
 At = Annotated[str | None, typer.Option("--at", help="Which snapshot of the file, like 2026-02-05T08:00Z.")]
 VenueName = Annotated[str, typer.Option("--venue", help="Venue facts: a packaged name or a YAML file.")]
 BookFile = Annotated[Path, typer.Option("--book", help="Book file: YAML or JSON, accounts with mandates.")]
 PerhapsBook = Annotated[Path | None, typer.Option("--book", help="Book file; without it the chain itself.")]
-Out = Annotated[Path | None, typer.Option("--out", help="File to write: .json, .csv or .parquet.")]
-OutJson = Annotated[Path | None, typer.Option("--out", help="JSON file to write; standard output when absent.")]
+Out = Annotated[
+    Path | None, typer.Option("--out", callback=file_to_write(*TABLES), help="File to write: .json, .csv or .parquet.")
+]
+OutJson = Annotated[
+    Path | None, typer.Option("--out", callback=file_to_write(), help="JSON file to write, with every number.")
+]
 Rules = Annotated[str, typer.Option("--rules", help="Margin rule set: a packaged name or a YAML file.")]
 Config = Annotated[Path, typer.Option("--config", help="Experiment file, like configs/experiment/demo.yaml.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", help="Override: key.path=value; repeatable.")]
@@ -43,7 +94,7 @@ Clock = Annotated[
     Literal["chain", "system"],
     typer.Option(help="What time it is: when the chain was known (replay), or the clock of this machine."),
 ]
-Runs = Annotated[Path, typer.Option("--runs", help="Folder of runs.")]
+Runs = Annotated[Path, typer.Option("--runs", callback=folder_to_write, help="Folder of runs.")]
 
 
 def chain_of(path: Path, at: str | None, venue: str) -> "tuple[Chain, Venue]":

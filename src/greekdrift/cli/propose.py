@@ -19,7 +19,12 @@ def command(
     rules: options.PerhapsRules = None,
     settings: options.Settings = None,
     clock: options.Clock = "chain",
-    out: Annotated[Path | None, typer.Option("--out", help="Folder for decisions.json, which verify replays.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", callback=options.folder_to_write, help="Folder for decisions.json, which verify replays."
+        ),
+    ] = None,
     runs: options.Runs = Path("runs"),
 ) -> None:
     """Decide about every account: orders and a margin add-on that the deterministic calculator verified, or HOLD.
@@ -28,7 +33,7 @@ def command(
 
     Example: greekdrift propose --config configs/experiment/demo.yaml --model fhs --out runs/today
     """
-    from greekdrift.cli.console import folder, lead, progress, say
+    from greekdrift.cli.console import escape, folder, lead, progress, say
     from greekdrift.cli.decisions import bundle, show
     from greekdrift.cli.experiments import keep
     from greekdrift.cli.setting import Asked, setting
@@ -67,7 +72,7 @@ def command(
     show(decisions, as_of=found.chain.as_of)
     if out is not None:
         keep(folder(out), "decisions", bundle(found, decisions, now=now))
-        say(f"\nwrote [bold]{out / 'decisions.json'}[/]")
+        say(f"\nwrote [bold]{escape(str(out / 'decisions.json'))}[/]")
         lead(f"greekdrift verify {out / 'decisions.json'}")
     else:
         lead("add --out FOLDER to keep decisions and certificates")

@@ -11,7 +11,12 @@ from greekdrift.cli import options
 def command(
     run: Annotated[str, typer.Argument(help="Folder of a run, or its name in the folder of runs.")],
     out: Annotated[
-        Path | None, typer.Option("--out", help="HTML file to write; report.html in the folder when absent.")
+        Path | None,
+        typer.Option(
+            "--out",
+            callback=options.file_to_write(".html", ".htm"),
+            help="HTML file to write; report.html in the folder when absent.",
+        ),
     ] = None,
     runs: options.Runs = Path("runs"),
 ) -> None:
@@ -21,7 +26,7 @@ def command(
 
     Example: greekdrift report demo-452aeb8386
     """
-    from greekdrift.cli.console import folder, lead, say
+    from greekdrift.cli.console import escape, folder, lead, say
     from greekdrift.errors import DataError, nearest
     from greekdrift.report.page import build
 
@@ -33,5 +38,5 @@ def command(
     if out is not None:
         folder(out.parent)
     page = build(path, out)
-    say(f"wrote [bold]{page}[/]")
+    say(f"wrote [bold]{escape(str(page))}[/]")
     lead(f"open {page} in a browser")

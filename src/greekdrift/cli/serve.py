@@ -35,7 +35,7 @@ def command(
     """
     from contextlib import ExitStack
 
-    from greekdrift.cli.console import lead, progress, say
+    from greekdrift.cli.console import escape, lead, progress, say
     from greekdrift.cli.setting import Asked, setting
     from greekdrift.journal import Journal
     from greekdrift.serve.app import application
@@ -73,7 +73,7 @@ def command(
         with progress("deciding about the first chain"):
             first = engine.keep(found.chain)
         for account, outcome in first.outcomes.items():
-            say(f"  {account}: {outcome}")
+            say(f"  {escape(account)}: {outcome}")
         say(f"serving on [bold]{address(listening)}[/], model {engine.model}; stop with Ctrl+C")
         lead(f"curl {address(listening)}/v1/propose")
         run(application(engine), listening)

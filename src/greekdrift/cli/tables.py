@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from greekdrift.cli.console import folder, lead, say, table
+from greekdrift.cli.console import escape, folder, lead, say, table
 from greekdrift.errors import InputError
 
 MOST_SHOWN = 40
@@ -33,6 +33,14 @@ def show(columns: Mapping[str, Any], *, title: str, out: Path | None, hidden: Se
 def write(columns: Mapping[str, Any], out: Path) -> None:
     """The columns in a file; a number that does not exist is empty, never NaN."""
     folder(out.parent)
+    try:
+        size = _write(columns, out)
+    except OSError as problem:
+        raise InputError(f"{out}: cannot be written ({problem.strerror or problem}); choose another path.") from None
+    say(f"wrote [bold]{escape(str(out))}[/] ({size} rows)")
+
+
+def _write(columns: Mapping[str, Any], out: Path) -> int:
     rows = list(zip(*(plain(column) for column in columns.values()), strict=True))
     if out.suffix == ".json":
         records = [dict(zip(columns, row, strict=True)) for row in rows]
@@ -49,7 +57,7 @@ def write(columns: Mapping[str, Any], out: Path) -> None:
         pq.write_table(pa.table({name: plain(column) for name, column in columns.items()}), out)
     else:
         raise InputError(f"{out}: write to a .json, .csv or .parquet file.")
-    say(f"wrote [bold]{out}[/] ({len(rows)} rows)")
+    return len(rows)
 
 
 def plain(column: Any) -> Sequence[Any]:

@@ -15,7 +15,10 @@ def command(
         str | None, typer.Option(help="Learn from what was known by then, like 2026-02-01T00:00Z.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Folder of the run; the artefact goes to model/ in it.")
+        Path | None,
+        typer.Option(
+            "--out", callback=options.folder_to_write, help="Folder of the run; the artefact goes to model/ in it."
+        ),
     ] = None,
     runs: options.Runs = Path("runs"),
 ) -> None:
@@ -26,7 +29,7 @@ def command(
 
     Example: greekdrift train --config configs/experiment/deribit.yaml --set data.root=chains
     """
-    from greekdrift.cli.console import lead, say
+    from greekdrift.cli.console import escape, lead, say
     from greekdrift.cli.experiments import panel_of, run_folder, source_of
     from greekdrift.config import load_experiment
     from greekdrift.units import instant
@@ -37,7 +40,7 @@ def command(
     known = panel if until is None else panel.until(instant(until))
     path = run_folder(experiment, runs, out)
     predictor = fitted(experiment, known, path, runs)
-    say(f"\n{predictor.name} in [bold]{path / 'model'}[/]")
+    say(f"\n{predictor.name} in [bold]{escape(str(path / 'model'))}[/]")
     lead(f"greekdrift propose --config {config} --model {path / 'model'}, or greekdrift evaluate --config {config}")
 
 

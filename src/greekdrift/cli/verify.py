@@ -45,16 +45,18 @@ def command(
 
 
 def _journal(file: Path, key: Path | None) -> None:
-    from greekdrift.cli.console import say
+    from greekdrift.cli.console import escape, say
     from greekdrift.errors import DataError
     from greekdrift.journal import replay as replay_journal
 
     if not file.is_file():
         raise DataError(f"{file}: there is no such file; give decisions.json or a journal.")
+    if key is not None and not key.is_file():
+        raise DataError(f"{key}: there is no such key file; give the public key of the journal.")
     report = replay_journal(file, public_key=None if key is None else key.read_bytes())
     say(report.describe())
     for problem in report.problems:
-        say(f"  [red]{problem}[/]")
+        say(f"  [red]{escape(problem)}[/]")
     if not report.is_sound:
         raise typer.Exit(FAILED)
 

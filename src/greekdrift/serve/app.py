@@ -3,6 +3,7 @@
 POST /v1/snapshot   a chain arrived: the decision and the forecast of it are computed now and kept
 GET  /v1/forecast   the forecast of the latest snapshot        POST: of the chain and accounts sent
 GET  /v1/propose    the decisions of the latest snapshot       POST: of the chain and accounts sent
+                    (a decision past its `valid_until` is a HOLD with `"expired": true` and no orders)
 GET  /healthz       the process answers
 GET  /readyz        the real path ran once and the server is not draining
 GET  /openapi.json  the schema
@@ -86,9 +87,11 @@ def _latest(app: FastAPI, engine: Engine) -> None:
     async def latest_forecast() -> Response:
         return _kept(_newest(engine).forecast_bytes)
 
-    @app.get("/v1/propose", summary="Decisions of the latest snapshot", responses={503: REFUSALS[503]})
+    @app.get(
+        "/v1/propose", summary="Decisions of the latest snapshot; HOLD once expired", responses={503: REFUSALS[503]}
+    )
     async def latest_decisions() -> Response:
-        return _kept(_newest(engine).decision_bytes)
+        return _kept(engine.proposed(_newest(engine)))
 
 
 def _computed(app: FastAPI, engine: Engine) -> None:

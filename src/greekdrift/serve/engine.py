@@ -7,7 +7,7 @@ from datetime import datetime
 from threading import Lock
 from typing import Any
 
-from greekdrift.book import Account, Chain, RuleSet, Venue, digest
+from greekdrift.book import Account, Chain, Outcome, RuleSet, Venue, digest
 from greekdrift.errors import GreekdriftError, InputError
 from greekdrift.features.history import Panel
 from greekdrift.forecast.forecaster import Predictor
@@ -28,6 +28,8 @@ class Answer:
     decisions: tuple[Decision, ...]
     outcomes: dict[str, str]
     decision_bytes: bytes
+    chain: Chain
+    head: dict[str, Any]
     forecast_bytes: bytes = b""
 
 
@@ -90,13 +92,16 @@ class Engine:
             )
         self.has_run = True
         address = digest(chain)
-        values = {**self._head(chain, address, note), "decisions": [decision_values(one) for one in decisions]}
+        head = self._head(chain, address, note)
+        values = {**head, "decisions": [decision_values(one) for one in decisions]}
         return Answer(
             as_of=chain.as_of,
             chain_digest=address,
             decisions=tuple(decisions),
             outcomes={decision.account_id: str(decision.outcome) for decision in decisions},
             decision_bytes=_bytes(values),
+            chain=chain,
+            head=head,
         )
 
     def forecast(self, chain: Chain, accounts: Sequence[Account] | None = None) -> bytes:
@@ -133,6 +138,17 @@ class Engine:
         self.latest = replace(found, forecast_bytes=seen)
         return self.latest
 
+    def proposed(self, answer: Answer) -> bytes:
+        """The decisions of a kept answer as they may be used now; one past its `valid_until` is a HOLD without orders.
+
+        It also says `"expired": true`. While every decision is valid the bytes are those made once.
+        """
+        now = self.now(answer.chain)
+        decisions = [_still_valid(one, now) for one in answer.decisions]
+        if not any("expired" in one for one in decisions):
+            return answer.decision_bytes
+        return _bytes({**answer.head, "decisions": decisions})
+
     def _asked(self, chain: Chain, accounts: Sequence[Account] | None) -> tuple[Account, ...]:
         asked = tuple(self.accounts if accounts is None else accounts)
         if not asked:
@@ -152,6 +168,19 @@ class Engine:
             return with_chain(self.history, chain), ""
         except GreekdriftError as problem:
             return None, str(problem)
+
+
+def _still_valid(decision: Decision, now: datetime) -> dict[str, Any]:
+    values = decision_values(decision)
+    if values["adjustment"] is None or decision.adjustment is None or now < decision.adjustment.valid_until:
+        return values
+    reason = (
+        f"expired: it was valid until {stamp(decision.adjustment.valid_until)}, now is {stamp(now)}; post a snapshot"
+    )
+    hold = replace(
+        decision, outcome=Outcome.HOLD, reasons=(*decision.reasons, reason), adjustment=None, certificate=None
+    )
+    return {**decision_values(hold), "expired": True}
 
 
 def _bytes(values: Any) -> bytes:
