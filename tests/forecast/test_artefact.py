@@ -10,6 +10,7 @@ from greekdrift.errors import ArtefactError
 from greekdrift.forecast import artefact, classifier
 from greekdrift.forecast.clock import Clock
 from greekdrift.forecast.econometric import FilteredHistorical
+from greekdrift.forecast.ensemble import Pool
 from greekdrift.forecast.har import Daily
 from greekdrift.forecast.historical import Historical
 from greekdrift.forecast.student import Student
@@ -22,6 +23,7 @@ SIMPLE = (
     FilteredHistorical(scale="haris", flat=True, pool=True),
     FilteredHistorical(scale="ewma"),
     Student(),
+    Pool(),
 )
 every = pytest.mark.parametrize("forecaster", SIMPLE, ids=[forecaster.name for forecaster in SIMPLE])
 

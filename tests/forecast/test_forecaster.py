@@ -8,11 +8,12 @@ import pytest
 from greekdrift.errors import DataError, InputError
 from greekdrift.forecast.clock import Clock
 from greekdrift.forecast.econometric import FilteredHistorical
+from greekdrift.forecast.ensemble import LAWS, Pool
 from greekdrift.forecast.historical import Historical
 from greekdrift.forecast.student import Student
 
 FORECASTERS = {
-    forecaster.name: forecaster
+    forecaster.name + ("" if getattr(forecaster, "laws", LAWS) == LAWS else ":one"): forecaster
     for forecaster in (
         Clock(),
         Historical(),
@@ -23,6 +24,8 @@ FORECASTERS = {
         FilteredHistorical(scale="haris", flat=True, pool=True),
         FilteredHistorical(scale="ewma", pool=True),
         Student(),
+        Pool(),
+        Pool(laws=("ewma",)),
     )
 }
 every = pytest.mark.parametrize("forecaster", FORECASTERS.values(), ids=FORECASTERS.keys())

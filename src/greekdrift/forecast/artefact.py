@@ -37,6 +37,7 @@ PREDICTORS: Mapping[str, str] = {
     "clock": "forecast.clock:ClockPredictor",
     "historical": "forecast.historical:HistoricalPredictor",
     "filtered": "forecast.econometric:FilteredPredictor",
+    "pool": "forecast.ensemble:PoolPredictor",
     "student": "forecast.student:StudentPredictor",
     "drift_net": "forecast.deep.predictor:DriftNetPredictor",
 }

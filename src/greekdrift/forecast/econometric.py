@@ -16,12 +16,13 @@ from jaxtyping import Bool, Float, Int, Shaped
 from numpy import ndarray
 
 from greekdrift.book import Scenarios
+from greekdrift.errors import InputError, nearest
 from greekdrift.features.history import Panel
 from greekdrift.forecast import bootstrap
 from greekdrift.forecast import scale as scales
 from greekdrift.forecast.forecaster import checked_horizons, checked_origin, scenarios
 from greekdrift.forecast.memory import Memory, memory, moves
-from greekdrift.forecast.scale import Clockwork, Kind, Scale
+from greekdrift.forecast.scale import KINDS, Clockwork, Kind, Scale
 from greekdrift.forecast.steps import Steps, path_of_steps, steps
 
 MICROSECONDS_PER_HOUR = 3.6e9
@@ -73,10 +74,15 @@ class FilteredPredictor:
         """`n` paths from the last row of the history."""
         hours = checked_horizons(horizons)
         checked_origin(history, underlyings=self.underlyings, factors=self.factors)
+        return scenarios(history, self.paths(history, hours, n=n, seed=seed), horizons=hours, name=self.name, seed=seed)
+
+    def paths(
+        self, history: Panel, hours: Float[ndarray, " horizon"], *, n: int, seed: int
+    ) -> Float[ndarray, "scenario horizon underlying factor"]:
+        """Increments of `n` paths at some horizons (hours) from the last row of a history whose axes are right."""
         lengths, arrivals = path_of_steps(hours, self.scale.clock.step_hours)
         drawn = self.residuals.draw(n=n, length=lengths.size, random=np.random.default_rng(seed))
-        walked = walk_from(history, self.scale, drawn, lengths)
-        return scenarios(history, walked[:, arrivals - 1], horizons=hours, name=self.name, seed=seed)
+        return walk_from(history, self.scale, drawn, lengths)[:, arrivals - 1]
 
 
 def walk_from(
@@ -152,6 +158,21 @@ class FilteredHistorical:
             scale=fitted,
             residuals=residuals,
         )
+
+
+def named(law: str) -> FilteredHistorical:
+    """The forecaster of a name, with or without `fhs:`.
+
+    >>> named("haris-flat:pool") == FilteredHistorical(scale="haris", flat=True, pool=True)
+    True
+    """
+    for scale in KINDS:
+        for flat in (False, True):
+            for pool in (False, True):
+                made = FilteredHistorical(scale=scale, flat=flat, pool=pool)
+                if made.name == f"fhs:{law.removeprefix('fhs:')}":
+                    return made
+    raise InputError(f'no filtered historical law "{law}"; {nearest(law, [f"{kind}-flat:pool" for kind in KINDS])}')
 
 
 def standardised(

@@ -15,6 +15,7 @@ from numpy import ndarray
 from greekdrift.errors import DataError
 from greekdrift.features.history import Panel
 from greekdrift.forecast.econometric import FilteredPredictor, walk
+from greekdrift.forecast.ensemble import PoolPredictor, shares
 from greekdrift.forecast.inputs import gaps, inputs
 from greekdrift.forecast.memory import Memory, memory, moves
 from greekdrift.forecast.scale import Scale
@@ -28,8 +29,9 @@ CHUNK = 48
 class Examples:
     """Axes: row (origins in order of time), draw, horizon, underlying, factor.
 
-    `base` are increments drawn from the base law, `observed` what happened, both in the state's units; `ratio` is
-    σ/σ_forward at the origin. `origin` and `last` are row numbers of the panel, `last` that of the longest target.
+    `base` are increments drawn from the pool, members in random order, `observed` what happened, both in the state's
+    units; `ratio` is σ/σ_forward at the origin. `origin` and `last` are row numbers of the panel, `last` that of the
+    longest target.
     """
 
     inputs: Float[ndarray, "row horizon underlying factor input"]
@@ -48,7 +50,7 @@ class Examples:
         return type(self)(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
 
-def examples(base: FilteredPredictor, panel: Panel, *, horizons: Sequence[float], draws: int, seed: int) -> Examples:
+def examples(base: PoolPredictor, panel: Panel, *, horizons: Sequence[float], draws: int, seed: int) -> Examples:
     """All complete origins of a panel."""
     origin, observed, elapsed, last = _windows(panel, horizons)
     if len(origin) < LEAST:
@@ -56,16 +58,21 @@ def examples(base: FilteredPredictor, panel: Panel, *, horizons: Sequence[float]
             f"{len(origin)} complete origins for horizons {list(horizons)} in {len(panel)} rows; the drift net needs "
             f"{LEAST}: give a longer panel or shorter horizons."
         )
-    past = memory(moves(panel), base.scale.clock.memories)
-    known = past.rows(origin)
+    scale = base.lead.scale
+    past = memory(moves(panel), scale.clock.memories)
     hours = np.array(horizons, dtype=np.float64)
-    drawn = _draws(base, panel, past, origin=origin, last=last, horizons=hours, draws=draws, seed=seed)
-    state, moment = panel.state[origin], panel.as_of[origin]
+    random = np.random.default_rng(seed)
+    drawn = [
+        _draws(member, panel, past, origin=origin, last=last, horizons=hours, draws=count, random=random)
+        for member, count in zip(base.members, shares(draws, len(base.members)), strict=True)
+    ]
+    known, state, moment = past.rows(origin), panel.state[origin], panel.as_of[origin]
     return Examples(
-        inputs=inputs(base.scale, panel.factors, known, state, moment, hours),
-        gap=gaps(base.scale, known),
-        ratio=ratio(base.scale, known, state, moment),
-        base=drawn * np.sqrt(elapsed / hours)[:, None, :, None, None],
+        inputs=inputs(scale, panel.factors, known, state, moment, hours),
+        gap=gaps(scale, known),
+        ratio=ratio(scale, known, state, moment),
+        base=np.concatenate(drawn, axis=1)[:, random.permutation(draws)]
+        * np.sqrt(elapsed / hours)[:, None, :, None, None],
         observed=observed,
         origin=origin,
         last=last,
@@ -103,11 +110,10 @@ def _draws(
     last: ndarray,
     horizons: ndarray,
     draws: int,
-    seed: int,
+    random: np.random.Generator,
 ) -> ndarray:
-    """Increments of the base law at every origin, without the residuals of the window from origin to last."""
+    """Increments of one member at every origin, without the residuals of the window from origin to last."""
     lengths, arrivals = path_of_steps(horizons, base.scale.clock.step_hours)
-    random = np.random.default_rng(seed)
     own = steps(panel)
     drawn = np.empty((len(origin), draws, len(horizons), *panel.state.shape[1:]))
     for start in range(0, len(origin), CHUNK):

@@ -1,14 +1,14 @@
 """Records taken apart into plain values and arrays, and put together again, field by field.
 
-An array becomes an entry of the arrays under its dotted path (instants as microseconds since 1970), a record within
-a record recurses, a tuple becomes a list. Nothing is looked up by a name that stands in the file: the fields and
+An array becomes an entry of the arrays under its dotted path (instants as microseconds since 1970), records within
+a record recurse, a tuple becomes a list. Nothing is looked up by a name that stands in the file: the fields and
 their types come from the class that the caller gives.
 """
 
 import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import numpy as np
 from numpy import ndarray
@@ -39,6 +39,10 @@ def pack(record: Any, *, path: str = "") -> tuple[dict[str, Any], dict[str, ndar
         elif is_dataclass(value):
             config[field.name], inner = pack(value, path=f"{where}.")
             arrays |= inner
+        elif isinstance(value, tuple) and value and all(is_dataclass(item) for item in value):
+            parts = [pack(item, path=f"{where}.{at}.") for at, item in enumerate(value)]
+            config[field.name] = [part for part, _ in parts]
+            arrays |= {name: array for _, inner in parts for name, array in inner.items()}
         else:
             config[field.name] = list(value) if isinstance(value, tuple) else value
     return config, arrays
@@ -65,6 +69,8 @@ def unpack(kind: type[Record], config: Mapping[str, Any], arrays: Mapping[str, n
             values[name] = arrays[where].astype(INSTANTS) if value == INSTANTS else arrays[where]
         elif isinstance(hint, type) and is_dataclass(hint):
             values[name] = unpack(hint, value, arrays, path=f"{where}.")
+        elif is_dataclass(item := (*get_args(hint), None)[0]) and isinstance(item, type) and isinstance(value, list):
+            values[name] = tuple(unpack(item, part, arrays, path=f"{where}.{at}.") for at, part in enumerate(value))
         else:
             values[name] = TypeAdapter(hint).validate_json(json.dumps(value), strict=True)
     return kind(**values)

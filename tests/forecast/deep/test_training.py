@@ -12,7 +12,7 @@ from greekdrift.errors import ArtefactError, DataError
 from greekdrift.features.panel import assemble
 from greekdrift.forecast import artefact
 from greekdrift.forecast.deep.training import Batches, DriftNet, inner_split
-from greekdrift.forecast.econometric import FilteredHistorical
+from greekdrift.forecast.ensemble import Pool
 from greekdrift.forecast.examples import examples
 from greekdrift.forecast.historical import Historical
 from greekdrift.market.simulate import SimulatedSource
@@ -93,7 +93,7 @@ def test_draws_of_an_origin_do_not_use_its_own_window(make_panel):
     panel = make_panel(rows=200)
     state = panel.state.copy()
     state[100:, :, 3] += 7.0
-    base = FilteredHistorical().fit(replace(panel, state=state))
+    base = Pool().fit(replace(panel, state=state))
     made = examples(base, replace(panel, state=state), horizons=(6.0, 12.0), draws=300, seed=0)
     has_it = np.abs(made.base[:, :, 1, 0, 3]).max(axis=1) > 3.0
     must_forecast_it = (made.origin < 100) & (made.last >= 100)
@@ -104,7 +104,7 @@ def test_draws_of_an_origin_do_not_use_its_own_window(make_panel):
 
 def test_the_inner_split_purges_overlapping_targets(make_panel):
     panel = make_panel(rows=150)
-    made = examples(FilteredHistorical().fit(panel), panel, horizons=(6.0, 24.0), draws=2, seed=0)
+    made = examples(Pool().fit(panel), panel, horizons=(6.0, 24.0), draws=2, seed=0)
     early, late = inner_split(made)
     assert made.last[early].max() <= made.origin[late].min()
     assert len(late) == pytest.approx(0.4 * len(made), abs=1)

@@ -1,6 +1,6 @@
 """The drift net itself: what it computes and the score it is trained on. Torch alone, so that serving stays light.
 
-A path of the filtered historical law, B, is corrected factor by factor:
+A path of the base law (filtered historical simulation), B, is corrected factor by factor:
     X = μ + m B + c (σ/σ_forward) B_forward,   μ = Σ_k ρ_k gap_k
 m = exp(tanh-bounded output) scales, ρ pulls towards the level of the last day, week and month, c tilts a factor with
 the return. The noise is the bootstrapped past, so that tails and co-movement come from data; the network only

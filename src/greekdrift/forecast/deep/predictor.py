@@ -13,12 +13,11 @@ from greekdrift.book import Scenarios
 from greekdrift.features.history import Panel
 from greekdrift.forecast import packed
 from greekdrift.forecast.deep.network import Correction, DriftNetwork
-from greekdrift.forecast.econometric import FilteredPredictor, walk_from
+from greekdrift.forecast.ensemble import PoolPredictor
 from greekdrift.forecast.examples import ratio
 from greekdrift.forecast.forecaster import checked_horizons, checked_origin, scenarios
 from greekdrift.forecast.inputs import NAMES, gaps, inputs, kinds
 from greekdrift.forecast.memory import memory, moves
-from greekdrift.forecast.steps import path_of_steps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -26,14 +25,14 @@ class DriftNetPredictor:
     """Corrects paths of `base` by a share of what the networks say on average.
 
     `horizons` (hours) are those that the networks were trained on, `shares` by head (scale, reversion, tilt), trained
-    horizon and kind of factor (`forecast.inputs.KINDS`); all 0 is the base law itself. Between trained horizons the
+    horizon and kind of factor (`forecast.inputs.KINDS`); all 0 is `base` itself. Between trained horizons the
     shares are interpolated in ln h, outside the networks are asked for the nearest one.
     """
 
     kind: ClassVar[str] = "drift_net"
 
     name: str
-    base: FilteredPredictor
+    base: PoolPredictor
     networks: tuple[DriftNetwork, ...]
     shares: Float[ndarray, "head horizon kind"]
     horizons: Float[ndarray, " horizon"]
@@ -41,12 +40,8 @@ class DriftNetPredictor:
     def predict(self, history: Panel, *, horizons: Sequence[float], n: int, seed: int) -> Scenarios:
         """`n` corrected paths from the last row of the history."""
         hours = checked_horizons(horizons)
-        checked_origin(history, underlyings=self.base.underlyings, factors=self.base.factors)
-        scale = self.base.scale
-        lengths, arrivals = path_of_steps(hours, scale.clock.step_hours)
-        drawn = self.base.residuals.draw(n=n, length=lengths.size, random=np.random.default_rng(seed))
-        walked = walk_from(history, scale, drawn, lengths)[:, arrivals - 1]
-        moved = self._corrected(history, walked, hours)
+        checked_origin(history, underlyings=self.base.lead.underlyings, factors=self.base.lead.factors)
+        moved = self._corrected(history, self.base.paths(history, hours, n=n, seed=seed), hours)
         return scenarios(history, moved, horizons=hours, name=self.name, seed=seed)
 
     def pack(self) -> tuple[dict[str, Any], dict[str, ndarray]]:
@@ -65,7 +60,7 @@ class DriftNetPredictor:
             raise ValueError(f"its inputs are {config['inputs']}")
         return cls(
             name=config["name"],
-            base=packed.unpack(FilteredPredictor, config["base"], arrays, path="base."),
+            base=packed.unpack(PoolPredictor, config["base"], arrays, path="base."),
             networks=tuple(_network(arrays, f"network.{member}.") for member in range(config["members"])),
             shares=arrays["shares"],
             horizons=arrays["horizons"],
@@ -73,10 +68,10 @@ class DriftNetPredictor:
 
     def correction(self, history: Panel, horizons: Float[ndarray, " horizon"]) -> Correction:
         """What the networks say at the last row of a history, already shrunk to the trusted share."""
-        scale = self.base.scale
+        scale = self.base.lead.scale
         known = memory(moves(history), scale.clock.memories, last_only=True).repeated(1)
         asked = np.clip(horizons, self.horizons[0], self.horizons[-1])
-        seen = inputs(scale, self.base.factors, known, history.state[-1:], history.as_of[-1:], asked)
+        seen = inputs(scale, self.base.lead.factors, known, history.state[-1:], history.as_of[-1:], asked)
         with torch.inference_mode():
             said = [network(torch.as_tensor(seen, dtype=torch.float32)) for network in self.networks]
             return average(said).shrunk(self._shares_at(asked))
@@ -86,12 +81,12 @@ class DriftNetPredictor:
         lower = np.minimum(at.astype(np.int64), max(self.horizons.size - 2, 0))
         upper, part = np.minimum(lower + 1, self.horizons.size - 1), (at - lower)[:, None]
         shares = (1.0 - part) * self.shares[:, lower] + part * self.shares[:, upper]
-        return torch.as_tensor(shares @ kinds(self.base.factors).T, dtype=torch.float32)
+        return torch.as_tensor(shares @ kinds(self.base.lead.factors).T, dtype=torch.float32)
 
     def _corrected(self, history: Panel, walked: ndarray, hours: ndarray) -> ndarray:
         if not np.any(self.shares):
             return walked
-        scale = self.base.scale
+        scale = self.base.lead.scale
         known = memory(moves(history), scale.clock.memories, last_only=True).repeated(1)
         with torch.inference_mode():
             moved = self.correction(history, hours).apply(

@@ -1,7 +1,7 @@
 """Training the drift net: a lean Lightning loop on resident tensors, stopped and shrunk on a later stretch of time.
 
 The loss is the fair energy score of standardised joint increments plus the fair CRPS of each of them, so that both
-the whole and the parts are honest, and a penalty on every departure from the base law. The last quarter of the
+the whole and the parts are honest, and a penalty on every departure from the base law. The later two fifths of the
 origins (purged) says when to stop and how much of the correction to trust; where nothing helps there, the trusted
 share is 0 and the drift net is its base law.
 """
@@ -23,10 +23,9 @@ from torch import Tensor
 from greekdrift.features.history import Panel
 from greekdrift.forecast.deep.network import HEAD_GROUPS, HEAD_NAMES, Correction, DriftNetwork, energy
 from greekdrift.forecast.deep.predictor import DriftNetPredictor, average
-from greekdrift.forecast.econometric import FilteredHistorical
+from greekdrift.forecast.ensemble import LAWS, Pool
 from greekdrift.forecast.examples import Examples, examples
 from greekdrift.forecast.inputs import KINDS, NAMES, kinds
-from greekdrift.forecast.scale import Kind
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 LEAST_BLOCKS = 5
@@ -68,17 +67,15 @@ class Tensors:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriftNet:
-    """The drift net: a correction of filtered historical simulation, learnt on the energy score.
+    """The drift net: a correction of a pool of filtered historical laws, learnt on the energy score.
 
-    `horizons` (hours) are those that it is trained on; `scale`, `flat`, `pool` describe its base law. `members`
-    networks from different seeds are averaged. A draw of the base law is made `draws` times per origin, of which
-    each step of training sees `batch_draws`.
+    `horizons` (hours) are those that it is trained on, `laws` the pool that it corrects (`forecast.ensemble`).
+    `members` networks from different seeds are averaged. The pool is drawn `draws` times per origin, of which each
+    step of training sees `batch_draws`.
     """
 
     horizons: tuple[float, ...] = (6.0, 12.0, 24.0)
-    scale: Kind = "harit"
-    flat: bool = True
-    pool: bool = True
+    laws: tuple[str, ...] = LAWS
     width: int = 24
     members: int = 2
     draws: int = 32
@@ -99,7 +96,7 @@ class DriftNet:
 
     def fit(self, panel: Panel) -> DriftNetPredictor:
         """Base law on the panel, then the correction on its complete origins."""
-        base = FilteredHistorical(scale=self.scale, flat=self.flat, pool=self.pool).fit(panel)
+        base = Pool(laws=self.laws).fit(panel)
         made = examples(base, panel, horizons=self.horizons, draws=self.draws, seed=self.seed)
         early, late = inner_split(made)
         with _quiet(self.threads):
