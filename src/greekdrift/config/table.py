@@ -33,6 +33,8 @@ FORECASTERS: Mapping[str, str] = {
     "clock": "forecast.clock:Clock",
     "historical": "forecast.historical:Historical",
     "fhs": "forecast.econometric:FilteredHistorical",
+    "pool": "forecast.ensemble:Pool",
+    "student": "forecast.student:Student",
     "drift_net": "forecast.deep.training:DriftNet",
 }
 """What makes joint scenarios of the market state."""
