@@ -46,18 +46,26 @@ class Bundle:
 def read_bundle(values: Mapping[str, Any], *, venue: str | None, rules: str | None) -> Bundle:
     """The records of a bundle; a part that is missing or facts of another content are refused."""
     missing = [part for part in PARTS if part not in values]
-    if missing or not isinstance(values["decisions"], list):
+    if missing or not _are_decisions(values["decisions"]):
         raise DataError(
             f"the file lacks {', '.join(missing) or 'a list of decisions'}; give decisions.json of propose."
         )
+    for part in ("rules", "venue"):
+        facts = values[part]
+        if not isinstance(facts, dict) or not {"name", "sha256"} <= facts.keys():
+            raise DataError(f"{part}: should be an object with name and sha256; give decisions.json of propose.")
     book = accounts(Document(name="accounts", values={"accounts": values["accounts"]}))
     return Bundle(
         chain=parse(ChainBody, Document(name="chain", values=values["chain"]), error=DataError).record(),
         accounts={account.account_id: account for account in book},
-        rules=_same(load_rules(rules or values["rules"]["name"]), values["rules"], what="rules"),
-        venue=_same(load_venue(venue or values["venue"]["name"]), values["venue"], what="venue"),
+        rules=_same(load_rules(rules or str(values["rules"]["name"])), values["rules"], what="rules"),
+        venue=_same(load_venue(venue or str(values["venue"]["name"])), values["venue"], what="venue"),
         now=instant(str(values["now"])),
     )
+
+
+def _are_decisions(values: Any) -> bool:
+    return isinstance(values, list) and bool(values) and all(isinstance(one, dict) for one in values)
 
 
 def adjustment_of(values: Any, name: str) -> Adjustment:

@@ -1,5 +1,6 @@
 """`greekdrift verify`: decisions judged again, offline, from chain, book, mandate and rules alone."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,11 +74,17 @@ class Replayed:
 
 
 def replay(values: Mapping[str, Any], *, venue: str | None = None, rules: str | None = None) -> list[Replayed]:
-    """Judges each adjustment of a bundle again."""
+    """Judges each adjustment of a bundle again; every account of it must be decided, and once."""
     from greekdrift.cli.bundles import read_bundle
 
     bundle = read_bundle(values, venue=venue, rules=rules)
-    return [_replayed(bundle, decision) for decision in values["decisions"]]
+    found = [_replayed(bundle, decision) for decision in values["decisions"]]
+    times = Counter(one.account_id for one in found)
+    return found + [
+        Replayed(account_id=name, outcome="–", verdict="DIFFERS", detail=f"decided {times[name]} times", is_wrong=True)
+        for name in sorted({*bundle.accounts, *times})
+        if times[name] != 1
+    ]
 
 
 def _replayed(bundle: Any, decision: Mapping[str, Any]) -> Replayed:
@@ -87,6 +94,7 @@ def _replayed(bundle: Any, decision: Mapping[str, Any]) -> Replayed:
 
     name, outcome = str(decision.get("account_id")), str(decision.get("outcome"))
     if outcome == "HOLD":
+        bundle.account(name)
         wrong = decision.get("adjustment") is not None
         detail = "a HOLD with an adjustment" if wrong else "; ".join(map(str, decision.get("reasons", ())))
         return Replayed(account_id=name, outcome=outcome, verdict="no action", detail=detail, is_wrong=wrong)
@@ -98,6 +106,9 @@ def _replayed(bundle: Any, decision: Mapping[str, Any]) -> Replayed:
         return Replayed(account_id=name, outcome=outcome, verdict="REFUSED", detail=failed, is_wrong=True)
     if plain(verdict.certificate) != decision.get("certificate"):
         detail = "the certificate says something else than the recomputation"
+        return Replayed(account_id=name, outcome=outcome, verdict="DIFFERS", detail=detail, is_wrong=True)
+    if str(verdict.certificate.outcome) != outcome:
+        detail = f"the certificate is of {verdict.certificate.outcome}"
         return Replayed(account_id=name, outcome=outcome, verdict="DIFFERS", detail=detail, is_wrong=True)
     passed = len(plain(verdict.certificate)["findings"])
     return Replayed(account_id=name, outcome=outcome, verdict="VERIFIED", detail=f"{passed} checks passed")
