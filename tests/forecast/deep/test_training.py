@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from greekdrift.config import load_venue
-from greekdrift.errors import ArtefactError, DataError
+from greekdrift.errors import ArtefactError, DataError, InputError
 from greekdrift.features.panel import assemble
 from greekdrift.forecast import artefact
 from greekdrift.forecast.deep.training import Batches, DriftNet, inner_split
@@ -86,6 +86,22 @@ def test_with_few_origins_nothing_is_trusted(make_panel):
 def test_too_short_a_panel_is_refused(make_panel):
     with pytest.raises(DataError, match="complete origins"):
         QUICK.fit(make_panel(rows=25))
+
+
+@pytest.mark.parametrize(
+    ("settings", "word"),
+    [
+        ({"horizons": (12.0, 6.0)}, "horizons"),
+        ({"laws": ("harri",)}, "hari"),
+        ({"members": 0}, "members"),
+        ({"batch_draws": 40}, "batch_draws"),
+        ({"draws": 1, "batch_draws": 1}, "batch_draws"),
+        ({"rate": 0.0}, "rate"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_where_they_are_made(settings, word):
+    with pytest.raises(InputError, match=word):
+        DriftNet(**settings)
 
 
 def test_draws_of_an_origin_do_not_use_its_own_window(make_panel):

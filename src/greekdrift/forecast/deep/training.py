@@ -20,11 +20,13 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
+from greekdrift.errors import InputError
 from greekdrift.features.history import Panel
 from greekdrift.forecast.deep.network import HEAD_GROUPS, HEAD_NAMES, Correction, DriftNetwork, energy
 from greekdrift.forecast.deep.predictor import DriftNetPredictor, average
 from greekdrift.forecast.ensemble import LAWS, Pool
 from greekdrift.forecast.examples import Examples, examples
+from greekdrift.forecast.forecaster import checked_horizons
 from greekdrift.forecast.inputs import KINDS, NAMES, kinds
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -88,6 +90,17 @@ class DriftNet:
     seed: int = 0
     threads: int = 1
     recorder: Recorder | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        checked_horizons(self.horizons)
+        Pool(laws=self.laws)
+        for name in ("width", "members", "batch", "epochs", "patience", "threads"):
+            if getattr(self, name) < 1:
+                raise InputError(f"drift net: {name} {getattr(self, name)} must be at least 1.")
+        if not 2 <= self.batch_draws <= self.draws:
+            raise InputError(f"drift net: batch_draws {self.batch_draws} must lie between 2 and draws, {self.draws}.")
+        if not (self.rate > 0.0 and self.penalty >= 0.0):
+            raise InputError(f"drift net: rate {self.rate} must be positive, penalty {self.penalty} not negative.")
 
     @property
     def name(self) -> str:
