@@ -230,6 +230,13 @@ def test_time(world) -> None:
     assert failed(world.judge(world.propose(valid_until=world.now + timedelta(seconds=901)))) == {"validity"}
 
 
+def test_prices_that_became_known_days_late_are_stale_on_arrival(world) -> None:
+    delayed = replace(world, chain=replace(world.chain, known_at=world.chain.as_of + timedelta(days=8)))
+    arrival = delayed.chain.known_at
+    adjustment = delayed.propose(as_of=arrival, valid_until=arrival + timedelta(seconds=60))
+    assert "freshness" in failed(delayed.judge(adjustment, now=arrival))
+
+
 def test_what_expires_between_the_chain_and_now_is_not_alive(make_world: Worlds) -> None:
     world = make_world()
     soon = world.having(valid_for_seconds=1e6)

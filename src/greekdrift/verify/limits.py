@@ -18,6 +18,9 @@ Check = Callable[[Case], Finding]
 ROUNDING = 1e-9
 """Share of a lot or tick by which an amount may miss a whole number of them."""
 
+LONGEST_DELAY_SECONDS = 3600.0
+"""Longest time from the prices of a chain to when it is known: a slower feed is stale whenever it arrives."""
+
 
 def account_is_the_one_meant(case: Case) -> Finding:
     """The adjustment is for this account, and was computed from it as it stands."""
@@ -65,9 +68,12 @@ def nothing_is_from_the_future(case: Case) -> Finding:
 
 
 def chain_is_fresh(case: Case) -> Finding:
-    """The chain became known no longer ago than a proposal stays valid."""
+    """The chain became known no longer ago than a proposal stays valid, and soon after its prices were made."""
     age, limit = (case.now - case.chain.known_at).total_seconds(), case.mandate.valid_for_seconds
     problems = [] if age <= limit else [f"known for {age:g} s"]
+    delay = (case.chain.known_at - case.chain.as_of).total_seconds()
+    if not delay <= LONGEST_DELAY_SECONDS:
+        problems.append(f"known {delay:g} s after its prices, more than {LONGEST_DELAY_SECONDS:g} s")
     return _finding("freshness", problems, value=age, limit=limit)
 
 
