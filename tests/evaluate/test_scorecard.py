@@ -75,6 +75,7 @@ def test_the_json_is_strict_and_holds_what_a_report_shows(card: Scorecard) -> No
     assert [row["name"] for row in values["chart"]] == list(card.forecasters)
     assert all(len(row) == len(values["columns"]) for row in values["rows"])
     assert values["headline"]["label"].startswith("loss of foresight / historical")
+    assert not values["headline"]["detail"].startswith(values["headline"]["value"])
     assert any(one["metric"] == "crps BTC atm_30" for one in values["measures"])
 
 

@@ -168,7 +168,9 @@ class Scorecard:
         return {
             "value": f"{one.value:.3f}",
             "label": f"loss of {own[-1]} / {self.bar}, {hours:g} h",
-            "detail": f"{_interval(one)}, t {_statistic(one)}, {one.n} origins",
+            "detail": f"{_interval(one)}, t {_statistic(one)}, {one.n} origins".removeprefix(f"{one.value:.3f}").lstrip(
+                ", "
+            ),
         }
 
 
