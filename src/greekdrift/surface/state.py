@@ -106,18 +106,31 @@ def factors(
     """Factors of one underlying from its slices, index price and dated forwards (rows: years, ln(F/S))."""
     if not slices:
         raise CalculationError("a state needs at least one slice; fit a surface on a chain that lists options.")
-    usable = [one for one in slices if one.clock >= _SHORTEST] or list(slices)
-    clocks = np.array([one.clock for one in usable])
-    corners = np.array([three_volatilities(one) for one in usable])
-    tenors = np.array(PILLARS) / DAYS_PER_YEAR
-    middle, down, up = (0.5 * np.log(_variance_rate(tenors, clocks, corners[:, at])) for at in range(3))
     values = np.empty(len(FACTORS))
     values[FORWARD] = log(index)
-    values[LEVEL] = middle
-    values[SKEW] = 0.5 * (up - down)
-    values[CURVATURE] = 0.5 * (up + down) - middle
+    clocks = np.array([one.clock for one in slices])
+    values[LEVEL], values[SKEW], values[CURVATURE] = curves(
+        clocks, np.array([three_volatilities(one) for one in slices])
+    )
     values[BASIS] = annualised_basis(forwards)
     return values
+
+
+def curves(
+    clocks: Float[ndarray, " expiry"], corners: Float[ndarray, "expiry 3"]
+) -> tuple[Float[ndarray, " pillar"], Float[ndarray, " pillar"], Float[ndarray, " pillar"]]:
+    """Level, skew and curvature at the pillars, from the years to each expiry and σ at z = 0, −1 and +1.
+
+    >>> level, skew, curvature = curves(np.array([0.1, 0.2]), np.array([[0.5, 0.6, 0.5], [0.5, 0.6, 0.5]]))
+    >>> bool(np.allclose(np.exp(level), 0.5)), round(float(skew[0]), 6), round(float(curvature[0]), 6)
+    (True, -0.091161, 0.091161)
+    """
+    is_usable = clocks >= _SHORTEST
+    if np.any(is_usable):
+        clocks, corners = clocks[is_usable], corners[is_usable]
+    tenors = np.array(PILLARS) / DAYS_PER_YEAR
+    middle, down, up = (0.5 * np.log(_variance_rate(tenors, clocks, corners[:, at])) for at in range(3))
+    return middle, 0.5 * (up - down), 0.5 * (up + down) - middle
 
 
 def three_volatilities(one: Slice) -> Float[ndarray, "3"]:
