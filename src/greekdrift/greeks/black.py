@@ -271,7 +271,7 @@ def _column(name: str, value: ArrayLike) -> Quotes:
     if not np.all(is_good):
         wanted = "a positive number up to" if name == "discount" else "a number from 0 to"
         refuse(name, column, is_good, f"{wanted} {LARGEST:g}")
-    return column
+    return column + 0.0  # −0.0 passes as 0, but a ratio over it would have the wrong sign
 
 
 def refuse(name: str, column: ndarray, is_good: ndarray, wanted: str) -> None:
