@@ -42,6 +42,18 @@ def test_derived_columns() -> None:
     assert chain.time_to_expiry[0] == pytest.approx(118 / 365)
     assert chain.rows(["BTC-PERPETUAL"]).tolist() == [2]
     assert len(chain.take(chain.is_option)) == 2
+    assert make(instruments=tuple(parse(name) for name in (*NAMES[:2], "BTC_USDC"))).is_spot.tolist() == [0, 0, 1]
+
+
+def test_the_settlement_average_is_a_fact_of_the_chain() -> None:
+    plain, averaged = make(), make(settlement_average_minutes=30)
+    assert plain.settlement_window == 0.0
+    assert averaged.settlement_window == pytest.approx(0.5 / 8760.0, rel=1e-15)
+    assert averaged.take([0]).settlement_average_minutes == 30.0
+    assert digest(averaged) == digest(make(settlement_average_minutes=30.0)) != digest(plain)
+    for minutes in (-1.0, np.nan, np.inf, 1441.0):
+        with pytest.raises(ChainError, match=r"settlement_average_minutes .* take it from the venue file"):
+            make(settlement_average_minutes=minutes)
 
 
 @pytest.mark.parametrize(

@@ -158,7 +158,15 @@ def test_fees_have_the_premium_cap() -> None:
     assert option.fee_usd(-2.0, price_usd=1000.0, index_usd=100_000.0) == pytest.approx(60.0)
     assert option.fee_usd(2.0, price_usd=8.0, index_usd=100_000.0) == pytest.approx(2.0)
     assert (option.tick_at(0.004), option.tick_at(0.005)) == (0.0001, 0.0005)
-    venue = Venue(name="v", dated=date(2026, 1, 1), source="", sha256="", settlement_hour_utc=8, products=(option,))
+    venue = Venue(
+        name="v",
+        dated=date(2026, 1, 1),
+        source="",
+        sha256="",
+        settlement_hour_utc=8,
+        settlement_average_minutes=30.0,
+        products=(option,),
+    )
     assert venue.product(parse("ETH-5JAN26-2900-P")) is option
     with pytest.raises(ConfigError, match="perpetual"):
         venue.product(parse("ETH-PERPETUAL"))

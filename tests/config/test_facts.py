@@ -11,6 +11,7 @@ name: toy
 dated: 2026-01-01
 source: made for a test
 settlement_hour_utc: 8
+settlement_average_minutes: 30
 products:
   - {kind: option, settlement: inverse, underlying: BTC, tick: 0.0001, lot: 0.1, contract_size: 1,
      taker_fee: 0.0003, maker_fee: 0.0003, fee_cap: 0.125, tick_steps: [[0.005, 0.0005]], half_spread: null}
@@ -56,7 +57,15 @@ def test_the_digest_sees_values_and_not_layout(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "field", ["dated: 2026-01-01\n", "source: made for a test\n", "fee_cap: null, ", "tick_steps: [], ", "lot: 1, "]
+    "field",
+    [
+        "dated: 2026-01-01\n",
+        "source: made for a test\n",
+        "fee_cap: null, ",
+        "tick_steps: [], ",
+        "lot: 1, ",
+        "settlement_average_minutes: 30\n",
+    ],
 )
 def test_a_missing_fact_is_an_error_and_never_a_default(tmp_path: Path, field: str) -> None:
     assert field in VENUE
@@ -66,7 +75,12 @@ def test_a_missing_fact_is_an_error_and_never_a_default(tmp_path: Path, field: s
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [("tick: 0.5", "tick: 0"), ("lot: 1,", 'lot: "1",'), ("settlement_hour_utc: 8", "settlement_hour_utc: 24")],
+    [
+        ("tick: 0.5", "tick: 0"),
+        ("lot: 1,", 'lot: "1",'),
+        ("settlement_hour_utc: 8", "settlement_hour_utc: 24"),
+        ("average_minutes: 30", "average_minutes: -1"),
+    ],
 )
 def test_a_wrong_fact_is_refused(tmp_path: Path, old: str, new: str) -> None:
     with pytest.raises(ConfigError, match=r"toy\.yaml:"):

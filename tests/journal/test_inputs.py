@@ -79,6 +79,7 @@ VENUE = Venue(
     source="here",
     sha256="0" * 64,
     settlement_hour_utc=8,
+    settlement_average_minutes=30.0,
     products=(
         Product(
             kind=Kind.SPOT,

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from greekdrift.book import digest
+from greekdrift.config import load_venue
 from greekdrift.errors import GreekdriftError, InputError
 from greekdrift.rebalance import Decision
 from greekdrift.serve.client import Client
@@ -98,8 +99,17 @@ def test_an_account_is_decided_the_same_whatever_the_others_hold(web: httpx.Clie
 def test_chain_and_accounts_travel_unchanged(market) -> None:
     sent = {"chain": chain_values(market.chain), "accounts": account_values(market.accounts)}
     read = Snapshot.model_validate_json(json.dumps(sent), strict=True)
-    assert digest(read.chain.record()) == digest(market.chain)
+    assert digest(read.chain.record(load_venue("equity"))) == digest(market.chain)
     assert read.account_records() == market.accounts
+    assert market.chain.settlement_average_minutes == 30.0
+
+
+def test_a_chain_that_does_not_say_how_it_settles_settles_as_the_venue(market) -> None:
+    sent = chain_values(market.chain)
+    del sent["settlement_average_minutes"]
+    read = Snapshot.model_validate_json(json.dumps({"chain": sent}), strict=True)
+    assert digest(read.chain.record(load_venue("deribit"))) == digest(market.chain)
+    assert read.chain.record(load_venue("equity")).settlement_average_minutes == 0.0
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,9 @@ Mask = Bool[ndarray, " row"]
 LARGEST_VOLATILITY = 50.0
 """A `mark_iv` from here on is no volatility per 1.00."""
 
+LONGEST_AVERAGE_MINUTES = 1440.0
+"""Minutes over which a settlement price can be averaged at most."""
+
 _COLUMNS = ("contract_size", "forward", "bid", "ask", "mark", "mark_iv", "open_interest", "volume_24h")
 
 
@@ -33,10 +36,12 @@ class Chain:
     `mark_iv` is annualised, 0.5 = 50 %, act/365; NaN for rows that are no options.
     NaN in `bid`, `ask`, `open_interest`, `volume_24h` means "not quoted" or "not recorded", never zero.
     `contract_size` in coins; in USD for inverse futures and perpetuals.
+    `settlement_average_minutes`: options and dated futures settle on the average of the index over their last so many
+    minutes (`greeks.settlement`); 0 where the settlement price is that of one instant.
     `as_of` is the instant of the prices, `known_at` when they could be used. `origin` is "recorded",
     "modelled" (made from a real index or surface) or "simulated".
-    Derived: `underlying`, `index` (price of the underlying, USD), `is_option`, `is_call`, `is_inverse`, `strike`
-    (NaN where none) and `time_to_expiry` in years (infinite where none).
+    Derived: `underlying`, `index` (price of the underlying, USD), `is_option`, `is_spot`, `is_call`, `is_inverse`,
+    `strike` (NaN where none) and `time_to_expiry` in years (infinite where none).
     """
 
     venue: str
@@ -54,9 +59,11 @@ class Chain:
     index_price: Mapping[str, float]
     origin: str = "recorded"
     allow_crossed: bool = False
+    settlement_average_minutes: float = 0.0
     underlying: Shaped[ndarray, " row"] = field(init=False)
     index: Column = field(init=False)
     is_option: Mask = field(init=False)
+    is_spot: Mask = field(init=False)
     is_call: Mask = field(init=False)
     is_inverse: Mask = field(init=False)
     strike: Column = field(init=False)
@@ -67,6 +74,7 @@ class Chain:
     def __post_init__(self) -> None:
         object.__setattr__(self, "as_of", aware(self.as_of))
         object.__setattr__(self, "known_at", aware(self.known_at))
+        object.__setattr__(self, "settlement_average_minutes", float(self.settlement_average_minutes))
         object.__setattr__(self, "index_price", MappingProxyType(dict(sorted(self.index_price.items()))))
         if not self.instruments:
             raise ChainError(f"the {self.venue} chain at {stamp(self.as_of)} is empty.")
@@ -87,6 +95,7 @@ class Chain:
         price = self.index_price
         self._freeze("index", np.array([price.get(row.underlying, np.nan) for row in rows], dtype=np.float64))
         self._freeze("is_option", np.array([row.kind is Kind.OPTION for row in rows]))
+        self._freeze("is_spot", np.array([row.kind is Kind.SPOT for row in rows]))
         self._freeze("is_call", np.array([bool(row.is_call) for row in rows]))
         self._freeze("is_inverse", np.array([row.is_inverse for row in rows]))
         self._freeze("strike", np.array([np.nan if row.strike is None else row.strike for row in rows]))
@@ -105,6 +114,11 @@ class Chain:
             raise ChainError(f"known_at {stamp(self.known_at)} is before as_of {stamp(self.as_of)}.")
         if self.origin not in ("recorded", "modelled", "simulated"):
             raise ChainError(f'origin "{self.origin}" must be recorded, modelled or simulated.')
+        if not 0.0 <= self.settlement_average_minutes <= LONGEST_AVERAGE_MINUTES:
+            raise ChainError(
+                f"settlement_average_minutes {self.settlement_average_minutes} of the {self.venue} chain does not lie "
+                f"between 0 and {LONGEST_AVERAGE_MINUTES:g}; take it from the venue file."
+            )
         self._refuse(~(self.contract_size > 0.0), "contract size {contract_size} is not positive", "correct it")
         self._refuse(
             ~(self.forward > 0.0) | np.isinf(self.forward), "forward {forward} is not a positive number", "drop the row"
@@ -151,6 +165,11 @@ class Chain:
     def underlyings(self) -> tuple[str, ...]:
         """Sorted names of the underlyings."""
         return tuple(str(name) for name in np.unique(self.underlying))
+
+    @property
+    def settlement_window(self) -> float:
+        """`settlement_average_minutes` in years of 365 days."""
+        return self.settlement_average_minutes * 60.0 / SECONDS_PER_YEAR
 
     def rows(self, names: Iterable[str]) -> ndarray:
         """Row numbers of instrument names; an unlisted one is refused with the nearest name."""

@@ -52,13 +52,18 @@ class Product:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Venue:
-    """A venue: its products, when it settles, where the facts come from."""
+    """A venue: its products, when and how it settles, where the facts come from.
+
+    Options and dated futures settle on the average of the index over the last `settlement_average_minutes`; 0 where
+    the settlement price is that of one instant.
+    """
 
     name: str
     dated: date
     source: str
     sha256: str
     settlement_hour_utc: int
+    settlement_average_minutes: float
     products: tuple[Product, ...]
 
     def product(self, instrument: Instrument) -> Product:

@@ -53,6 +53,7 @@ class VenueFacts(Section):
     dated: date
     source: Annotated[str, Field(min_length=1)]
     settlement_hour_utc: Annotated[int, Field(ge=0, le=23)]
+    settlement_average_minutes: Annotated[float, Field(ge=0.0, le=1440.0)]
     products: Annotated[tuple[ProductFacts, ...], Field(min_length=1)]
 
 
@@ -70,6 +71,7 @@ def load_venue(name_or_path: str | Path) -> Venue:
         source=facts.source,
         sha256=digest(document.values),
         settlement_hour_utc=facts.settlement_hour_utc,
+        settlement_average_minutes=facts.settlement_average_minutes,
         products=tuple(product.product() for product in facts.products),
     )
 

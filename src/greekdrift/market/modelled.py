@@ -197,6 +197,7 @@ def chain(
         instruments=instruments,
         index_price={stock.ticker: float(stock.spot[day]) for stock in stocks},
         origin="modelled",
+        settlement_average_minutes=venue.settlement_average_minutes,
         open_interest=np.full(len(instruments), np.nan),
         **columns,
     )

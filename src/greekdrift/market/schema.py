@@ -193,6 +193,7 @@ def chain_of(rows: pd.DataFrame, *, venue: Venue, as_of: datetime, known_after: 
         instruments=(*instruments, *added[0]),
         index_price=index,
         origin=_label(rows, "origin", where=where) if "origin" in rows else "recorded",
+        settlement_average_minutes=venue.settlement_average_minutes,
         **columns,
     )
 

@@ -101,6 +101,7 @@ class SimulatedSource:
             instruments=(*instruments, *linear),
             index_price=index,
             origin="simulated",
+            settlement_average_minutes=self._venue.settlement_average_minutes,
             allow_crossed=False,
             **columns,
         )

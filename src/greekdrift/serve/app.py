@@ -97,7 +97,7 @@ def _latest(app: FastAPI, engine: Engine) -> None:
 def _computed(app: FastAPI, engine: Engine) -> None:
     @app.post("/v1/snapshot", summary="Compute and keep a snapshot", responses=REFUSALS, openapi_extra=SENT)
     async def snapshot(request: Request) -> Response:
-        chain, accounts = await _asked(request)
+        chain, accounts = await _asked(request, engine)
         if accounts is not None:
             raise Refusal(422, "invalid", "a snapshot is decided for the server's own book; leave accounts out")
         found = await _in_turn(app, lambda: engine.keep(chain))
@@ -105,19 +105,19 @@ def _computed(app: FastAPI, engine: Engine) -> None:
 
     @app.post("/v1/forecast", summary="Forecast of what is sent", responses=REFUSALS, openapi_extra=SENT)
     async def forecast(request: Request) -> Response:
-        chain, accounts = await _asked(request)
+        chain, accounts = await _asked(request, engine)
         return _kept(await _in_turn(app, lambda: engine.forecast(chain, accounts)))
 
     @app.post("/v1/propose", summary="Decisions about what is sent", responses=REFUSALS, openapi_extra=SENT)
     async def propose(request: Request) -> Response:
-        chain, accounts = await _asked(request)
+        chain, accounts = await _asked(request, engine)
         found = await _in_turn(app, lambda: engine.decide(chain, accounts))
         return _kept(found.decision_bytes)
 
 
-async def _asked(request: Request) -> tuple[Chain, tuple[Account, ...] | None]:
+async def _asked(request: Request, engine: Engine) -> tuple[Chain, tuple[Account, ...] | None]:
     sent = parsed(Snapshot, await body(request))
-    return record(sent.chain.record), record(sent.account_records)
+    return record(lambda: sent.chain.record(engine.venue)), record(sent.account_records)
 
 
 async def _in_turn(app: FastAPI, compute: Callable[[], Found]) -> Found:

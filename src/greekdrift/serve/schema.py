@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import AwareDatetime, Field, model_validator
 
-from greekdrift.book import Account, Chain
+from greekdrift.book import Account, Chain, Venue
 from greekdrift.book.instrument import parse
 from greekdrift.config.books import AccountFile
 from greekdrift.config.problem import Section
@@ -24,12 +24,13 @@ Perhaps = Annotated[list[float | None], Field(max_length=MOST_ROWS)]
 
 
 class ChainBody(Section):
-    """One snapshot of a venue: columns as in `book.Chain`."""
+    """One snapshot of a venue: columns as in `book.Chain`; without `settlement_average_minutes` the venue's own."""
 
     venue: Annotated[str, Field(min_length=1, max_length=100)]
     as_of: AwareDatetime
     known_at: AwareDatetime | None = None
     origin: str = "recorded"
+    settlement_average_minutes: float | None = None
     index_price: dict[str, float]
     instruments: Annotated[list[Annotated[str, Field(max_length=100)]], Field(min_length=1, max_length=MOST_ROWS)]
     contract_size: Numbers
@@ -50,18 +51,20 @@ class ChainBody(Section):
                 raise ChainError(f"{name} has {len(column)} values for {rows} instruments")
         return self
 
-    def record(self) -> Chain:
-        """The chain, checked as every chain is."""
+    def record(self, venue: Venue) -> Chain:
+        """The chain, checked as every chain is; what it does not say of its settlement, the venue's facts say."""
         missing = [None] * len(self.instruments)
         sent = {name: getattr(self, name) for name in COLUMNS}
         columns: dict[str, Any] = {
             name: np.array(missing if column is None else column, dtype=float) for name, column in sent.items()
         }
+        average = self.settlement_average_minutes
         return Chain(
             venue=self.venue,
             as_of=self.as_of,
             known_at=self.known_at or self.as_of,
             origin=self.origin,
+            settlement_average_minutes=venue.settlement_average_minutes if average is None else average,
             index_price=self.index_price,
             instruments=tuple(parse(name) for name in self.instruments),
             **columns,

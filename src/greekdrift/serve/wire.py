@@ -19,6 +19,7 @@ def chain_values(chain: Chain) -> dict[str, Any]:
         "as_of": stamp(chain.as_of),
         "known_at": stamp(chain.known_at),
         "origin": chain.origin,
+        "settlement_average_minutes": chain.settlement_average_minutes,
         "index_price": dict(chain.index_price),
         "instruments": [instrument.name for instrument in chain.instruments],
         **{name: [_or_null(value) for value in getattr(chain, name)] for name in COLUMNS},

@@ -135,6 +135,7 @@ def move(
         volume_24h=chain.volume_24h[at],
         index_price=dict(zip(scenarios.underlyings, found.index[0, 0].tolist(), strict=True)),
         origin="modelled",
+        settlement_average_minutes=chain.settlement_average_minutes,
     )
 
 
