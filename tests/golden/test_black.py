@@ -1,11 +1,10 @@
-"""Published prices and Greeks: Haug, QuantLib, tf-quant-finance, py_vollib; and QuantLib itself on a random grid.
+"""Published prices and Greeks: Haug, QuantLib, tf-quant-finance, py_vollib.
 
 The books quote Black-Scholes-Merton on the spot. With F = S exp((r − q)τ) and D = exp(−rτ), by the chain rule:
 delta_S = delta F/S,  gamma_S = gamma (F/S)²,  vanna_S = vanna F/S,  theta_S = theta − (r − q) F delta.
 """
 
 import csv
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -135,38 +134,3 @@ def test_py_vollib_values_and_greeks(golden):
             right = column(rows, head if name == "price" else side + head)
             assert got[name] == pytest.approx(right, abs=5e-7, rel=5e-9), (name, side)
     assert len(rows) == 101
-
-
-def test_quantlib_on_a_random_grid():
-    """BlackCalculator of the installed QuantLib, 2,000 options within eight standard deviations."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        import QuantLib
-
-    rng = np.random.default_rng(76)
-    n = 2000
-    F, sigma, tau = 10.0 ** rng.uniform(0.0, 5.0, n), rng.uniform(0.05, 2.5, n), 10.0 ** rng.uniform(-3.0, 0.5, n)
-    K = F * np.exp(rng.uniform(-8.0, 8.0, n) * sigma * np.sqrt(tau))
-    D, is_call = np.exp(-0.03 * tau), rng.random(n) < 0.5
-    got = compute((*FIRST, "vanna", "volga"), forward=F, strike=K, volatility=sigma, time_to_expiry=tau,
-                  is_call=is_call, discount=D)  # fmt: skip
-    right: dict[str, list[float]] = {name: [] for name in got}
-    for i in range(n):
-        side = QuantLib.Option.Call if is_call[i] else QuantLib.Option.Put
-        one = QuantLib.BlackCalculator(QuantLib.PlainVanillaPayoff(side, K[i]), F[i], sigma[i] * np.sqrt(tau[i]), D[i])
-        right["price"].append(one.value())
-        right["delta"].append(one.deltaForward())
-        right["gamma"].append(one.gammaForward())
-        right["vega"].append(one.vega(tau[i]))
-        right["theta"].append(one.theta(F[i], tau[i]))
-        right["rho"].append(one.rho(tau[i]))
-        right["vanna"].append(one.vanna(F[i], tau[i]))
-        right["volga"].append(one.volga(tau[i]) * np.sqrt(tau[i]))  # it divides by s, ∂²V/∂σ² by σ
-    # QuantLib subtracts F Φ(d₁) and K Φ(d₂) as they are: its rounding is relative to the larger of the two
-    M = np.maximum(F, K)
-    scale = {
-        "price": M, "delta": 1.0, "gamma": got["gamma"] + 1e-12 / F, "vega": M, "theta": M / tau, "rho": M * tau,
-        "vanna": 1.0 / sigma, "volga": M / sigma,
-    }  # fmt: skip
-    for name, value in got.items():
-        assert np.max(np.abs(value - np.array(right[name])) / scale[name]) < 1e-11, name
