@@ -42,7 +42,7 @@ UPSCALE = 2.0**600
 ROOT_2 = 1.4142135623730951
 
 
-@register_jitable(inline="always")
+@register_jitable(forceinline=True)
 def exp(x: float) -> float:
     """Exponential, eˣ = 2ⁿ eʳ with n = round(x/ln 2), gradual down to 5e-324, 0 below −746 and infinite above 709.79.
 
@@ -70,7 +70,7 @@ def exp(x: float) -> float:
     return (1.0 + (r + r * r * q)) * first * second
 
 
-@register_jitable(inline="always")
+@register_jitable(forceinline=True)
 def log(x: float) -> float:
     """Natural logarithm of a finite positive number, denormals included: ln x = n ln 2 + ln m, m in [¾, 1½); −∞ at 0.
 
@@ -88,7 +88,7 @@ def log(x: float) -> float:
     return logarithm if x > 0.0 else -inf
 
 
-@register_jitable(inline="always")
+@register_jitable(forceinline=True)
 def log_ratio(numerator: float, denominator: float) -> float:
     """ln(a/b) of numbers from 0 to 1e100, to full relative accuracy also where a ≈ b; ±∞ at a zero, 0 at 0/0.
 
@@ -109,7 +109,7 @@ def log_ratio(numerator: float, denominator: float) -> float:
     return 0.0 if above == below else limit
 
 
-@register_jitable(inline="always")
+@register_jitable(forceinline=True)
 def atanh_rest(z: float) -> float:
     """2 artanh(s)/s − 2 = 2 (z/3 + z²/5 + …) as a polynomial in z = s², for |s| ≤ ⅕."""
     series = 0.13609030262858499
@@ -123,7 +123,7 @@ def atanh_rest(z: float) -> float:
     return series * z
 
 
-@register_jitable(inline="always")
+@register_jitable(forceinline=True)
 def scaled_tail(x: float) -> float:
     """2 Φ(−x) exp(x²/2) = erfcx(x/√2) for x from 0 to 1e25; √(2/π) m(x) of the Mills ratio m; exactly 1 at 0.
 
@@ -155,13 +155,13 @@ def scaled_tail(x: float) -> float:
     return above / below
 
 
-@register_jitable(inline="always")
+@register_jitable(forceinline=True)
 def erfcx(x: float) -> float:
     """Scaled complementary error function, exp(x²) erfc(x), for x from 0 to 1e25."""
     return scaled_tail(x * ROOT_2)
 
 
-@register_jitable(inline="always")
+@register_jitable(forceinline=True)
 def normal_tail(x: float) -> float:
     """Tail of the standard normal law, Φ(−x) = ½ scaled_tail(|x|) exp(−x²/2), and 1 minus that below 0; |x| ≤ 1e25."""
     distance = abs(x)
