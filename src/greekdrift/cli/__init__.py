@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "greeks": (CALCULATE, "Greeks of a whole chain, or of a book."),
     "implied": (CALCULATE, "Implied volatilities of quoted prices."),
     "surface": (CALCULATE, "Fit the volatility surface of a chain."),
+    "explain": (CALCULATE, "Where the P&L and the drift of the Greeks of a book came from."),
     "margin": (CALCULATE, "Margin requirement of a book under a rule set."),
     "data": (FILES, "List, import, validate and simulate chains."),
     "config": (FILES, "Show a resolved experiment, or its JSON Schema."),

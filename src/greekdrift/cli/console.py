@@ -13,13 +13,30 @@ from typing import Any, Protocol
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
 from greekdrift.errors import InputError
 
-__all__ = ["escape", "folder", "lead", "notes", "number", "progress", "results", "say", "table", "write_json"]
+__all__ = [
+    "escape",
+    "folder",
+    "lead",
+    "notes",
+    "number",
+    "progress",
+    "results",
+    "say",
+    "table",
+    "write_json",
+    "writing",
+]
+
+
+WIDEST = 400
+"""Columns of a table that is piped; on a terminal it is as wide as that."""
 
 
 class Advance(Protocol):
@@ -60,6 +77,8 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
     for row in rows:
         shown.add_row(*(Text(number(value)) for value in row))
     screen = results()
+    if not sys.stdout.isatty():
+        screen.width = max(screen.width, Measurement.get(screen, screen.options.update(max_width=WIDEST), shown).maximum)
     screen.print(Text(f"\n{title}", style="bold"), soft_wrap=True)
     screen.print(shown)
 
@@ -101,12 +120,20 @@ def write_json(value: Any, out: Path | None) -> None:
     if out is None:
         print(text)
         return
-    folder(out.parent)
-    try:
+    with writing(out):
         out.write_text(text + "\n", encoding="utf-8")
+
+
+@contextmanager
+def writing(out: Path, what: str = "") -> Iterator[None]:
+    """Around the writing of a file: its folder is made, and the note says whether a file was written or replaced."""
+    folder(out.parent)
+    verb = "replaced" if out.exists() else "wrote"
+    try:
+        yield
     except OSError as problem:
-        raise InputError(f"{out}: cannot be written ({problem.strerror}); choose another path.") from None
-    say(f"wrote [bold]{escape(str(out))}[/]")
+        raise InputError(f"{out}: cannot be written ({problem.strerror or problem}); choose another path.") from None
+    say(f"{verb} [bold]{escape(str(out))}[/]{f' ({what})' if what else ''}")
 
 
 def folder(path: Path) -> Path:

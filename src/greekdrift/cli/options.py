@@ -27,6 +27,8 @@ EXTRAS = {
 
 TABLES = (".json", ".csv", ".parquet")
 """Endings of the files that a table can be written to."""
+PICTURES = (".png", ".svg", ".pdf", ".html")
+"""Endings of the files that a picture can be written to."""
 CHAINS = (".parquet", ".csv")
 """Endings of the files that chains can be written to."""
 
@@ -50,6 +52,20 @@ def file_to_write(*endings: str) -> Callable[[Path | None], Path | None]:
         return path
 
     return check
+
+
+def keep_apart(outputs: "Sequence[Path | None]", inputs: "Sequence[Path | None]") -> None:
+    """Refuses to write over what is read, and two outputs in one file."""
+    read = {path.resolve(): path for path in inputs if path is not None and path.exists()}
+    written: set[Path] = set()
+    for path in outputs:
+        if path is None:
+            continue
+        if path.resolve() in read:
+            raise InputError(f"{path}: is read by this command and would be lost; write to another file.")
+        if path.resolve() in written:
+            raise InputError(f"{path}: is named for two outputs; give each its own file.")
+        written.add(path.resolve())
 
 
 def folder_to_write(path: Path | None) -> Path | None:
@@ -79,6 +95,10 @@ Out = Annotated[
 ]
 OutJson = Annotated[
     Path | None, typer.Option("--out", callback=file_to_write(), help="JSON file to write, with every number.")
+]
+Plot = Annotated[
+    Path | None,
+    typer.Option("--plot", callback=file_to_write(*PICTURES), help="Picture to write: .png, .svg, .pdf or .html."),
 ]
 Rules = Annotated[str, typer.Option("--rules", help="Margin rule set: a packaged name or a YAML file.")]
 Config = Annotated[Path, typer.Option("--config", help="Experiment file, like configs/experiment/demo.yaml.")]
@@ -123,6 +143,16 @@ def check_extras() -> None:
     missing = [name for name in EXTRAS if find_spec(name) is None]
     if missing:
         raise ConfigError(f"this needs {', '.join(missing)}: pip install 'greekdrift[demo]'")
+
+
+def needs_matplotlib(picture: Path | None) -> None:
+    """Refuses a picture at once where matplotlib is missing."""
+    from importlib.util import find_spec
+
+    from greekdrift.errors import ConfigError
+
+    if picture is not None and find_spec("matplotlib") is None:
+        raise ConfigError(f"{picture}: a picture needs matplotlib: pip install 'greekdrift[plot]'")
 
 
 def moment(clock: str, chain: "Chain") -> "datetime":

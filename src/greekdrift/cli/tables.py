@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from greekdrift.cli.console import escape, folder, lead, say, table
+from greekdrift.cli.console import lead, say, table, writing
 from greekdrift.errors import InputError
 
 MOST_SHOWN = 40
@@ -32,16 +32,12 @@ def show(columns: Mapping[str, Any], *, title: str, out: Path | None, hidden: Se
 
 def write(columns: Mapping[str, Any], out: Path) -> None:
     """The columns in a file; a number that does not exist is empty, never NaN."""
-    folder(out.parent)
-    try:
-        size = _write(columns, out)
-    except OSError as problem:
-        raise InputError(f"{out}: cannot be written ({problem.strerror or problem}); choose another path.") from None
-    say(f"wrote [bold]{escape(str(out))}[/] ({size} rows)")
-
-
-def _write(columns: Mapping[str, Any], out: Path) -> int:
     rows = list(zip(*(plain(column) for column in columns.values()), strict=True))
+    with writing(out, f"{len(rows)} rows"):
+        _write(columns, rows, out)
+
+
+def _write(columns: Mapping[str, Any], rows: Sequence[Sequence[Any]], out: Path) -> None:
     if out.suffix == ".json":
         records = [dict(zip(columns, row, strict=True)) for row in rows]
         out.write_text(json.dumps(records, indent=1, allow_nan=False) + "\n", encoding="utf-8")
@@ -57,7 +53,6 @@ def _write(columns: Mapping[str, Any], out: Path) -> int:
         pq.write_table(pa.table({name: plain(column) for name, column in columns.items()}), out)
     else:
         raise InputError(f"{out}: write to a .json, .csv or .parquet file.")
-    return len(rows)
 
 
 def plain(column: Any) -> Sequence[Any]:
