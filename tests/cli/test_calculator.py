@@ -58,7 +58,7 @@ def test_margin_writes_every_scenario(run: Callable, chain_file: Path, book_file
         (["greeks", "--chain", "absent.parquet"], "absent.parquet"),
         (["greeks", "--chain", "{chain}", "--names", "vegga"], 'did you mean "vega"'),
         (["greeks", "--chain", "{chain}", "--venue", "derbit"], 'did you mean "deribit"'),
-        (["greeks", "--chain", "{chain}", "--book", "{chain}"], "cannot be read as text"),
+        (["greeks", "--chain", "{chain}", "--book", "{chain}"], "is a chain, not a book"),
         (["greeks", "--chain", "{chain}", "--at", "noon"], "not an ISO 8601 time"),
         (["implied", "--chain", "{chain}", "--out", "iv.xlsx"], ".json, .csv or .parquet"),
         (["margin", "--chain", "{chain}", "--book", "{book}", "--rules", "derive"], "derive_pm2"),

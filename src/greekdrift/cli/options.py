@@ -88,7 +88,7 @@ def _check_above(path: Path) -> None:
 ChainFile = Annotated[Path, typer.Option("--chain", help="Chain file: Parquet or CSV, one row a contract.")]
 At = Annotated[str | None, typer.Option("--at", help="Which snapshot of the file, like 2026-02-05T08:00Z.")]
 VenueName = Annotated[str, typer.Option("--venue", help="Venue facts: a packaged name or a YAML file.")]
-BookFile = Annotated[Path, typer.Option("--book", help="Book file: YAML or JSON, accounts with mandates.")]
+BookFile = Annotated[Path, typer.Option("--book", help="Book file: YAML or JSON; CSV or Parquet without mandates.")]
 PerhapsBook = Annotated[Path | None, typer.Option("--book", help="Book file; without it the chain itself.")]
 Out = Annotated[
     Path | None, typer.Option("--out", callback=file_to_write(*TABLES), help="File to write: .json, .csv or .parquet.")

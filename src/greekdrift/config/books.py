@@ -24,6 +24,7 @@ from pydantic import Field, field_validator, model_validator
 
 from greekdrift.book import Account, Band, Kind, Mandate, Position, View
 from greekdrift.book.instrument import parse as parse_instrument
+from greekdrift.config.book_table import ENDINGS, read_table
 from greekdrift.config.document import Document, read
 from greekdrift.config.problem import Section, parse
 from greekdrift.errors import BookError
@@ -145,7 +146,12 @@ class BookFile(Section):
 
 
 def load_accounts(path: str | Path) -> tuple[Account, ...]:
-    """The accounts of a book file (YAML or JSON); all problems are raised together."""
+    """The accounts of a book file (YAML or JSON; CSV or Parquet without mandates, see `book_table`).
+
+    All problems of a YAML or JSON file are raised together.
+    """
+    if Path(path).suffix in ENDINGS:
+        return read_table(Path(path))
     return accounts(read(path))
 
 
