@@ -20,7 +20,7 @@ class View(StrEnum):
     """The three deltas of a coin-settled book (all in coins of the underlying).
 
     usd: N(d1) on the forward, summed over lines; net: premium-adjusted, F dV_coin/dF;
-    collateral: net delta plus the coin equity, that is d(equity in USD)/dS.
+    collateral: d(equity in USD)/dS, that is net deltas (those of linear lines times F/S) plus the coin equity.
     """
 
     USD = "usd"

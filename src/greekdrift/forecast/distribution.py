@@ -16,9 +16,10 @@ from numpy import ndarray
 
 from greekdrift.book import Account, Band, Chain, View
 from greekdrift.errors import InputError, nearest
-from greekdrift.greeks.exposure import band_offsets, band_selection
+from greekdrift.greeks.exposure import band_offsets, band_quantity, band_selection
 from greekdrift.greeks.exposure import weights as contracts_of
 from greekdrift.score import quantile
+from greekdrift.surface.collateral import collateral_cube, collateral_now
 from greekdrift.surface.revalue import Revaluation
 
 Samples = Float[ndarray, "scenario horizon account quantity"]
@@ -221,7 +222,7 @@ def _banded(
 ) -> dict[str, tuple[Float[ndarray, "scenario horizon"], float]]:
     """Value of each band in every scenario, each row in the tenor bucket of the time that it has left then.
 
-    A collateral delta is the net delta plus the coin equity, which moves with the coin profit.
+    A collateral delta counts the coin equity, which moves with the coin profit.
     """
     if account.mandate is None or not account.mandate.bands:
         return {}
@@ -234,19 +235,18 @@ def _banded(
         shares.append(band_selection(chain, account.mandate, time_to_expiry=later)[1][:, revaluation.rows])
     values = {}
     for at, band in enumerate(account.mandate.bands):
-        cube, now = _line(revaluation, band)
+        cube, now = _line(chain, revaluation, band)
         held = np.stack([share[at] * mine for share in shares])
         moved = offsets[at] + np.einsum("shr,hr->sh", cube, held)
         values[labels[at]] = (moved, float(offsets[at] + (share_now[at, revaluation.rows] * now) @ mine))
     return values
 
 
-def _line(revaluation: Revaluation, band: Band) -> tuple[ndarray, ndarray]:
-    name = band.greek if band.greek != "delta" else ("delta_usd" if band.view is View.USD else "delta_net")
-    cube, now = revaluation.cube(name), revaluation.now[name]
+def _line(chain: Chain, revaluation: Revaluation, band: Band) -> tuple[ndarray, ndarray]:
     if band.greek == "delta" and band.view is View.COLLATERAL:
-        return cube + revaluation.cube("pnl_coin"), now
-    return cube, now
+        return collateral_cube(chain, revaluation), collateral_now(chain, revaluation)
+    name = band_quantity(band)
+    return revaluation.cube(name), revaluation.now[name]
 
 
 def _position(word: str, known: tuple[str, ...], what: str) -> int:

@@ -1,43 +1,54 @@
 """Greeks of chains, books and mandates: contracts times quantity per contract, and the value of each band.
 
-Options are valued at the forward and `mark_iv` of their own row, undiscounted. Per contract:
+Options are valued at the forward and `mark_iv` of their own row, undiscounted. Per contract, with V the Black value:
 
-| row                       | delta_usd          | delta_net                | value_usd          | higher Greeks |
-|---------------------------|--------------------|--------------------------|--------------------|---------------|
-| inverse option of c coins | c ∂Black/∂F        | c (∂Black/∂F − Black/F)  | c (Black/F) index  | c × Greek     |
-| linear option of c coins  | c ∂Black/∂F        | c ∂Black/∂F              | c Black            | c × Greek     |
-| inverse future, perpetual | size/forward       | size/forward             | 0                  | 0             |
-| linear future, perpetual  | size               | size                     | 0                  | 0             |
-| spot                      | size               | size                     | size × index       | 0             |
+| row                       | delta_usd   | delta_net        | delta_collateral  | value_usd      | higher Greeks |
+|---------------------------|-------------|------------------|-------------------|----------------|---------------|
+| inverse option of c coins | c ∂V/∂F     | c (∂V/∂F − V/F)  | as net            | c (V/F) index  | c × Greek     |
+| linear option of c coins  | c ∂V/∂F     | c ∂V/∂F          | net × F/index     | c V            | c × Greek     |
+| inverse future, perpetual | size/F      | size/F           | as net            | 0              | 0             |
+| linear future, perpetual  | size        | size             | net × F/index     | 0              | 0             |
+| spot                      | size        | size             | size              | size × index   | 0             |
 
-Deltas in coins, value, vega and theta in USD (vega per 1.00, theta per year); gamma is coins per USD. Futures and
-perpetuals are marked to market, so that their worth is 0 and, in USD, linear in the price. A contract at the
-very instant of its expiry contributes its settlement value and no risk.
+Deltas in coins, value, vega and theta in USD (vega per 1.00, theta per year); gamma is coins per USD. The collateral
+delta of a contract is what it adds to d(equity in USD)/dS beside its coin value, which counts in the coin equity
+(`greeks.inverse`). Futures and perpetuals are marked to market, so that their worth is 0 and, in USD, linear in the
+price. Over the settlement average of the chain's venue, options and dated futures fade (`greeks.settlement`); a
+contract at the very instant of its expiry contributes its settlement value and no risk.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
 from numpy.typing import ArrayLike
 
-from greekdrift.book import Account, Band, Chain, Kind, Mandate, View
+from greekdrift.book import Account, Band, Chain, Mandate, View
 from greekdrift.errors import BookError, ChainError, InputError, nearest
-from greekdrift.greeks import black
-from greekdrift.greeks.inverse import delta_collateral
-from greekdrift.greeks.table import QUANTITIES
+from greekdrift.greeks import inverse, settlement
+from greekdrift.greeks.holdings import Holdings
+from greekdrift.greeks.table import QUANTITIES, compute
 from greekdrift.units import days
 
 Rows = Float[ndarray, " row"]
 Line = Mapping[str, Rows]
 
-MONEY = ("value_usd", "value_coin", "delta_usd", "delta_net")
+MONEY = ("value_usd", "value_coin", "delta_usd", "delta_net", "delta_collateral")
 """Names of a line beyond the quantities of `compute`."""
 
 BOOK = ("value_usd", "delta_usd", "delta_net", "gamma", "vega", "theta")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Priced:
+    """Quantities per contract of some rows: `place` finds an instrument by name, `underlying` numbers its column."""
+
+    place: Mapping[str, int]
+    underlying: Int[ndarray, " row"]
+    quantities: Line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -45,12 +56,13 @@ class Exposure:
     """Greeks of accounts by underlying: each of `quantities` is an array (account, underlying).
 
     Beside the names asked for it always holds `delta_net`, `coin_equity` (coin collateral plus the coin value of
-    inverse options) and `delta_collateral`, their sum.
+    inverse options) and `delta_collateral`. `priced` holds the contracts behind it, for `with_change`.
     """
 
     account_ids: tuple[str, ...]
     underlyings: tuple[str, ...]
     quantities: Mapping[str, Float[ndarray, "account underlying"]]
+    priced: Priced
 
     def value(self, account_id: str, underlying: str, name: str) -> float:
         """One figure; an unknown word is answered with the nearest right one."""
@@ -60,12 +72,59 @@ class Exposure:
             raise InputError(f'no quantity "{name}" in this exposure; {nearest(name, self.quantities)}')
         return float(self.quantities[name][row, column])
 
+    def with_change(
+        self, account_id: str, contracts: Mapping[str, float], *, collateral: Mapping[str, float] | None = None
+    ) -> "Exposure":
+        """The exposure after one account has changed its contracts and its collateral by so much, without repricing.
+
+        An instrument that was not valued is refused: ask `exposure` for its row too. Money without an index price
+        (cash) has no exposure and is passed over.
+        """
+        row = _position(account_id, self.account_ids, what="account")
+        changed = {name: column.copy() for name, column in self.quantities.items()}
+        line = self.priced.quantities
+        for name, change in contracts.items():
+            place = self.priced.place.get(name)
+            if place is None:
+                raise InputError(
+                    f"{name} was not valued in this exposure; {nearest(name, self.priced.place)} Or pass its row: "
+                    "exposure(…, rows=…)."
+                )
+            at = row, int(self.priced.underlying[place])
+            for quantity, column in changed.items():
+                if quantity != "coin_equity":
+                    column[at] += change * line[quantity][place]
+            changed["coin_equity"][at] += change * line["value_coin"][place]
+            changed["delta_collateral"][at] += change * line["value_coin"][place]
+        for currency, change in (collateral or {}).items():
+            if currency in self.underlyings:
+                at = row, self.underlyings.index(currency)
+                changed["coin_equity"][at] += change
+                changed["delta_collateral"][at] += change
+        return replace(self, quantities=_frozen(changed))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Deltas:
+    """The three deltas of accounts side by side, in coins, and the coin equity; axes (account, underlying).
+
+    `usd` is the venue's N(d₁) on the forward, `net` premium-adjusted, `collateral` is d(equity in USD)/dS.
+    """
+
+    account_ids: tuple[str, ...]
+    underlyings: tuple[str, ...]
+    usd: Float[ndarray, "account underlying"]
+    net: Float[ndarray, "account underlying"]
+    collateral: Float[ndarray, "account underlying"]
+    coin_equity: Float[ndarray, "account underlying"]
+
 
 def line_quantities(chain: Chain, names: Sequence[str], rows: ArrayLike | None = None) -> dict[str, Rows]:
     """Quantities per contract of chain rows (all, or those numbered), by name.
 
     Names: those of `greeks.compute` (`delta` is `delta_usd`; `price` is the USD worth of one contract on its
-    forward) and `value_usd`, `value_coin`, `delta_usd`, `delta_net`. Units and conventions: the table above.
+    forward) and `value_usd`, `value_coin`, `delta_usd`, `delta_net`, `delta_collateral`. Units and conventions: the
+    table above.
     """
     for name in names:
         if name not in QUANTITIES and name not in MONEY:
@@ -80,31 +139,70 @@ def line_quantities(chain: Chain, names: Sequence[str], rows: ArrayLike | None =
 
 def weights(chain: Chain, accounts: Sequence[Account]) -> Float[ndarray, "account row"]:
     """Signed contracts of each account in each chain row; a position that is not listed is refused."""
-    table = np.zeros((len(accounts), len(chain)))
-    for row, account in enumerate(accounts):
-        held = account.quantities()
-        table[row, _listed(chain, account)] = list(held.values())
-    return table
+    return Holdings.of(chain, accounts).table(len(chain))
 
 
-def exposure(chain: Chain, accounts: Sequence[Account], names: Sequence[str] = BOOK) -> Exposure:
+def exposure(
+    chain: Chain,
+    accounts: Sequence[Account] | Holdings,
+    names: Sequence[str] = BOOK,
+    *,
+    rows: ArrayLike | None = None,
+) -> Exposure:
     """Named quantities of each account by underlying, summed over its positions.
 
-    Only the rows that are held are valued. `names` as in `line_quantities`.
+    Each instrument that is held is valued once, however many hold it, and so are `rows`, for changes to come. `names`
+    as in `line_quantities`. Underlyings are those of the chain, and coins with an index price that are collateral.
     """
-    table = weights(chain, accounts)
-    held = np.flatnonzero(np.any(table != 0.0, axis=0))
-    line = line_quantities(chain, tuple(dict.fromkeys((*names, "delta_net", "value_coin"))), held)
-    underlyings = chain.underlyings
-    belongs = (chain.underlying[held][:, None] == np.array(underlyings)).astype(np.float64)
-    sums = {name: (table[:, held] * column) @ belongs for name, column in line.items()}
-    collateral = [[account.collateral.get(name, 0.0) for name in underlyings] for account in accounts]
-    sums["coin_equity"] = np.array(collateral).reshape(len(accounts), len(underlyings)) + sums.pop("value_coin")
-    sums["delta_collateral"] = delta_collateral(sums["delta_net"], coin_equity=sums["coin_equity"])
-    for column in sums.values():
-        column.setflags(write=False)
-    ids = tuple(account.account_id for account in accounts)
-    return Exposure(account_ids=ids, underlyings=underlyings, quantities=MappingProxyType(sums))
+    held = accounts if isinstance(accounts, Holdings) else Holdings.of(chain, accounts)
+    own = tuple(dict.fromkeys((*names, "delta_net", "delta_collateral")))
+    valued = np.union1d(held.rows, chain.numbers(() if rows is None else rows))
+    line = line_quantities(chain, (*dict.fromkeys((*own, "value_coin")),), valued)
+    underlyings = tuple(sorted({*chain.underlyings, *held.collateral}))
+    column = np.searchsorted(underlyings, chain.underlying[valued])
+    sums = _by_underlying(held, line, column, at=np.searchsorted(valued, held.rows), count=len(underlyings))
+    coins = np.zeros((len(held.account_ids), len(underlyings)))
+    for name, amount in held.collateral.items():
+        coins[:, underlyings.index(name)] = amount
+    coins += sums["value_coin"]
+    found = {name: sums[name] for name in own}
+    found |= {
+        "coin_equity": coins,
+        "delta_collateral": inverse.delta_collateral(sums["delta_collateral"], coin_equity=coins),
+    }
+    place = {chain.instruments[row].name: at for at, row in enumerate(valued)}
+    return Exposure(
+        account_ids=held.account_ids,
+        underlyings=underlyings,
+        quantities=_frozen(found),
+        priced=Priced(place=MappingProxyType(place), underlying=column, quantities=_frozen(line)),
+    )
+
+
+def deltas(chain: Chain, accounts: Sequence[Account] | Holdings) -> Deltas:
+    """The three deltas of accounts by underlying, side by side (formulas: `greeks.inverse`)."""
+    found = exposure(chain, accounts, ("delta_usd", "delta_net"))
+    return Deltas(
+        account_ids=found.account_ids,
+        underlyings=found.underlyings,
+        usd=found.quantities["delta_usd"],
+        net=found.quantities["delta_net"],
+        collateral=found.quantities["delta_collateral"],
+        coin_equity=found.quantities["coin_equity"],
+    )
+
+
+def own_parts(
+    chain: Chain, net: ndarray, *, rows: ArrayLike, forward: ndarray, index: ndarray, time_to_expiry: ndarray
+) -> ndarray:
+    """`delta_collateral` per contract of some rows in other states of the market, from their `delta_net` there.
+
+    The last axis of all arrays is the row; `index` is the index price of each row's underlying.
+    """
+    at = chain.numbers(rows)
+    share = settlement.floating_share(time_to_expiry, window=chain.settlement_window)
+    unlevered = chain.is_inverse[at] | chain.is_spot[at]
+    return inverse.own_part(net, forward=forward, index=index, is_inverse=unlevered, share=share)
 
 
 def coin_equity(chain: Chain, account: Account) -> dict[str, float]:
@@ -134,16 +232,23 @@ def band_values(
     if line is not None and rows is None:
         own = {name: column[at] for name, column in line.items()}
     labels, selection = band_selection(chain, mandate)
-    names = [_quantity(band) for band in mandate.bands]
+    names = [band_quantity(band) for band in mandate.bands]
     offsets = band_offsets(chain, account)
     return {
         label: float(offsets[b] + (selection[b, at] * own[names[b]]) @ contracts[at]) for b, label in enumerate(labels)
     }
 
 
+def band_quantity(band: Band) -> str:
+    """Name of the line quantity that a band sums."""
+    if band.greek != "delta":
+        return band.greek
+    return f"delta_{band.view}"
+
+
 def band_quantities(mandate: Mandate) -> tuple[str, ...]:
     """Names of the line quantities that the mandate's bands need."""
-    return tuple(dict.fromkeys(_quantity(band) for band in mandate.bands))
+    return tuple(dict.fromkeys(band_quantity(band) for band in mandate.bands))
 
 
 def band_matrix(
@@ -160,7 +265,7 @@ def band_matrix(
         raise InputError(
             f'the line lacks "{missing[0]}"; compute it with line_quantities(chain, band_quantities(...)).'
         )
-    columns = [line[_quantity(band)] for band in mandate.bands]
+    columns = [line[band_quantity(band)] for band in mandate.bands]
     return labels, selection * np.array(columns).reshape(selection.shape)
 
 
@@ -196,47 +301,84 @@ def band_offsets(chain: Chain, account: Account) -> Float[ndarray, " band"]:
     )
 
 
+def _by_underlying(
+    held: Holdings, line: Line, column: Int[ndarray, " row"], *, at: Int[ndarray, " held"], count: int
+) -> dict[str, Float[ndarray, "account underlying"]]:
+    """Sums of each quantity by account and underlying; `at` are the places of the held rows among those valued."""
+    stacked = np.zeros((at.size, len(line), count))
+    for number, values in enumerate(line.values()):
+        stacked[np.arange(at.size), number, column[at]] = values[at]
+    sums = held.sums(stacked.reshape(at.size, len(line) * count)).reshape(len(held.account_ids), len(line), count)
+    return {name: np.ascontiguousarray(sums[:, number]) for number, name in enumerate(line)}
+
+
+def _frozen(columns: Mapping[str, ndarray]) -> Mapping[str, ndarray]:
+    for column in columns.values():
+        column.setflags(write=False)
+    return MappingProxyType(dict(columns))
+
+
 def _fill_linear(chain: Chain, at: ndarray, line: dict[str, Rows], *, to: ndarray) -> None:
-    """Futures, perpetuals and spot: delta, worth and price; every other quantity stays 0."""
-    size, forward = chain.contract_size[at], chain.forward[at]
+    """Futures, perpetuals and spot: deltas, worth and price; every other quantity stays 0."""
+    size, forward, index, is_inverse = chain.contract_size[at], chain.forward[at], chain.index[at], chain.is_inverse[at]
     is_alive = chain.time_to_expiry[at] > 0.0
-    coins = is_alive * np.where(chain.is_inverse[at], size / forward, size)
-    is_spot = np.array([chain.instruments[row].kind is Kind.SPOT for row in at], dtype=np.bool_)
+    share = settlement.floating_share(chain.time_to_expiry[at], window=chain.settlement_window)
+    coins = is_alive * share * np.where(is_inverse, size / forward, size)
+    net = np.where(is_inverse, inverse.net(coins, 0.0, forward=forward, index=index, share=share), coins)
     known = {
         "delta": coins,
         "delta_usd": coins,
-        "delta_net": coins,
-        "price": coins * forward,
-        "value_usd": np.where(is_spot, size * chain.index[at], 0.0),
+        "delta_net": net,
+        "delta_collateral": own_parts(
+            chain, net, rows=at, forward=forward, index=index, time_to_expiry=chain.time_to_expiry[at]
+        ),
+        "price": is_alive * size * np.where(is_inverse, 1.0, forward),
+        "value_usd": np.where(chain.is_spot[at], size * index, 0.0),
     }
     for name in line.keys() & known.keys():
         line[name][to] = known[name]
 
 
 def _fill_options(chain: Chain, at: ndarray, line: dict[str, Rows], *, to: ndarray) -> None:
-    size, forward, is_inverse = chain.contract_size[at], chain.forward[at], chain.is_inverse[at]
-    options = black.options(
-        forward=forward,
-        strike=chain.strike[at],
-        volatility=chain.mark_iv[at],
-        time_to_expiry=chain.time_to_expiry[at],
-        is_call=chain.is_call[at],
-    )
-    is_alive = options.time_to_expiry > 0.0
-    price = size * black.price(options)
+    size, forward, index, is_inverse = chain.contract_size[at], chain.forward[at], chain.index[at], chain.is_inverse[at]
+    share = settlement.floating_share(chain.time_to_expiry[at], window=chain.settlement_window)
+    found = _options(chain, at, tuple(QUANTITIES.keys() & {*line, "price", "delta"}), is_inside=share < 1.0)
+    is_alive = chain.time_to_expiry[at] > 0.0
+    price = size * found.pop("price")
     coins = np.where(is_inverse, price / forward, 0.0)
-    worth = {
+    known = {name: is_alive * (size * values) for name, values in found.items()}
+    delta = known["delta"]
+    net = np.where(is_inverse, is_alive * inverse.net(delta, coins, forward=forward, index=index, share=share), delta)
+    known |= {
         "price": price,
-        "value_usd": np.where(is_inverse, coins * chain.index[at], price),
+        "value_usd": np.where(is_inverse, coins * index, price),
         "value_coin": coins,
+        "delta_usd": delta,
+        "delta_net": net,
+        "delta_collateral": own_parts(
+            chain, net, rows=at, forward=forward, index=index, time_to_expiry=chain.time_to_expiry[at]
+        ),
     }
     for name, column in line.items():
-        if name in worth:
-            column[to] = worth[name]
-        elif name == "delta_net":
-            column[to] = is_alive * (size * black.delta(options) - coins)
-        else:
-            column[to] = is_alive * size * QUANTITIES["delta" if name == "delta_usd" else name](options)
+        column[to] = known[name]
+
+
+def _options(chain: Chain, at: ndarray, names: Sequence[str], *, is_inside: ndarray) -> dict[str, Rows]:
+    """Quantities of one coin of options, those inside the settlement window on the remaining average."""
+    columns = {"forward": chain.forward, "strike": chain.strike, "volatility": chain.mark_iv}
+    columns |= {"time_to_expiry": chain.time_to_expiry, "is_call": chain.is_call}
+    found = compute(names, **{name: column[at] for name, column in columns.items()})
+    if np.any(is_inside):
+        few = at[is_inside]
+        fading = settlement.fading(
+            names,
+            index=chain.index[few],
+            window=chain.settlement_window,
+            **{name: column[few] for name, column in columns.items()},
+        )
+        for name, values in fading.items():
+            found[name][is_inside] = values
+    return found
 
 
 def _share(chain: Chain, band: Band, mandate: Mandate, life: Rows) -> Rows:
@@ -249,12 +391,6 @@ def _share(chain: Chain, band: Band, mandate: Mandate, life: Rows) -> Rows:
     if band.greek == "gamma" and mandate.gamma_fade_days > 0.0:
         share *= np.clip(life / mandate.gamma_fade_days, 0.0, 1.0)
     return share
-
-
-def _quantity(band: Band) -> str:
-    if band.greek != "delta":
-        return band.greek
-    return "delta_usd" if band.view is View.USD else "delta_net"
 
 
 def _listed(chain: Chain, account: Account) -> ndarray:

@@ -1,24 +1,37 @@
-"""Coin-settled (inverse) contracts: what they are worth in the coin, and the three deltas.
+"""Contracts in coins and in USD: value, deltas, coin Greeks and profit, for inverse and linear ones alike.
 
-An inverse option pays (S − K)⁺/S coins, so that its value in coins is Black(F)/F and its cash worth now that
-times the index S. With E = S (coin collateral + Σ coin value of the lines) + cash,
+An inverse option pays (A − K)⁺/A coins on the settlement price A, so that its value in coins is V/F with V the Black
+value on its forward F, and its cash worth now that times the index S. It is paid for in coins: its profit is
+size · (V₁/F₁ − V₀/F₀) coins, a plain difference. An inverse future or perpetual of Q USD pays Q (1/F₀ − 1/F₁) coins; to
+value an option so, as "1/price", is a known error of other tools (nautilus_trader, issue 5053).
 
-    delta_usd  = Σ ∂Black/∂F                      the venue's delta, N(d₁) on the forward
-    delta_net  = Σ F ∂(Black/F)/∂F                premium-adjusted: delta_usd − coin value
-    delta_collateral = delta_net + coin equity    dE/dS, forwards moving in proportion to the index
+The three deltas of an account, in coins, with E = S (coin collateral + Σ coin value of the lines) + USD value of the
+linear lines + cash:
 
-All three in coins. Linear contracts enter by their derivative to the forward, so that a book of them has
-dE/dS = F/S times that: a basis of 2 % is 2 % of their delta. An inverse future or perpetual of Q USD pays
-Q (1/F₀ − 1/F₁) coins.
+    delta_usd        = Σ ∂V/∂F                         the venue's delta, N(d₁) on the forward
+    delta_net        = Σ S d(coin value)/dS            premium-adjusted: ∂V/∂F − V/F; linear lines as they are
+    delta_collateral = Σ own parts + coin equity       dE/dS, all forwards moving in proportion to the index
+
+The own part of an inverse line is its net delta; that of a linear one its net delta times F/S, since its forward moves
+by dF/dS = F/S: a basis of 2 % is 2 % of its delta. Cash and stablecoins have none. Inside the settlement window
+dF/dS is the share w of the average still to come, and deltas are to the index already (`greeks.settlement`).
 """
 
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+
+import numpy as np
 from jaxtyping import Float
 from numpy import asarray, ndarray
 from numpy.typing import ArrayLike
 
+from greekdrift.errors import InputError, nearest
+from greekdrift.greeks import table
 from greekdrift.greeks.black import Options, Quotes, delta, inverse, price
 
 Values = Float[ndarray, "*value"]
+Found = Mapping[str, Values]
+Formula = Callable[[Found, Values], Values]
 
 
 def price_coin(at: Options) -> Quotes:
@@ -48,15 +61,85 @@ def delta_net(at: Options) -> Quotes:
     return delta(at) - price_coin(at)
 
 
-def delta_collateral(net: ArrayLike, *, coin_equity: ArrayLike) -> Values:
-    """Change of the account's equity in USD per USD of the index, coins: Σ delta_net + coin equity.
+def compute(
+    names: Sequence[str],
+    *,
+    forward: ArrayLike,
+    strike: ArrayLike,
+    volatility: ArrayLike,
+    time_to_expiry: ArrayLike,
+    is_call: ArrayLike,
+    discount: ArrayLike = 1.0,
+) -> dict[str, ndarray]:
+    """Named quantities of the coin value V/F of inverse options: price in coins, and its derivatives.
+
+    Names and units as in `greeks.compute`, with coins for quote currency; delta is ∂(V/F)/∂F in coins per USD, so
+    that F times it is `delta_net`. With x a derivative of V to volatility or time (or V itself),
+
+    ∂(x/F)/∂F = (x′ − x/F)/F,   ∂²(x/F)/∂F² = x″/F − 2 x′/F² + 2 x/F³,   and so on.
+
+    >>> coin = compute(["price", "vega"], forward=100.0, strike=100.0, volatility=0.5, time_to_expiry=0.25,
+    ...                is_call=True)
+    >>> float(coin["price"].round(6)), float(coin["vega"].round(6))
+    (0.099476, 0.197919)
+    """
+    wanted = [names] if isinstance(names, str) else list(names)
+    for name in wanted:
+        if name not in _COIN:
+            raise InputError(f'unknown coin quantity "{name}"; {nearest(name, _COIN)}')
+    usd = tuple(dict.fromkeys(part for name in wanted for part in _COIN[name][0]))
+    found = table.compute(
+        usd,
+        forward=forward,
+        strike=strike,
+        volatility=volatility,
+        time_to_expiry=time_to_expiry,
+        is_call=is_call,
+        discount=discount,
+    )
+    found["time_to_expiry"] = asarray(time_to_expiry, dtype=float)
+    per_usd = inverse(asarray(forward, dtype=float))
+    return {name: asarray(_COIN[name][1](found, per_usd)) for name in wanted}
+
+
+def net(delta: ArrayLike, coins: ArrayLike, *, forward: ArrayLike, index: ArrayLike, share: ArrayLike = 1.0) -> Values:
+    """Net delta of an inverse contract: S d(coin value)/dS, from its delta and coin value V/F (0 for a future).
+
+    delta − V/F before the settlement window, where dF/dS = F/S; inside it (share w < 1), dF/dS = w and the delta is to
+    the index: (S/F) (delta − w V/F). At F = S that is the venue's rule, delta less the decayed mark price:
+
+    >>> float(net(0.5, 0.3, forward=10_000.0, index=10_000.0, share=0.5))
+    0.35
+    """
+    w = asarray(share, dtype=float)
+    ratio = np.where(w < 1.0, asarray(index, dtype=float) / asarray(forward, dtype=float), 1.0)
+    return ratio * (asarray(delta, dtype=float) - w * asarray(coins, dtype=float))
+
+
+def own_part(
+    net: ArrayLike, *, forward: ArrayLike, index: ArrayLike, is_inverse: ArrayLike, share: ArrayLike = 1.0
+) -> Values:
+    """What a line adds to d(equity in USD)/dS beside its coin value: its net delta, times F/S where it is linear.
+
+    Inside the settlement window (share < 1) a linear line's delta is to the index already. Spot is its own index.
+
+    >>> own_part(0.5, forward=102.0, index=100.0, is_inverse=[True, False])
+    array([0.5 , 0.51])
+    """
+    as_it_is = asarray(is_inverse) | (asarray(share, dtype=float) < 1.0)
+    lever = np.where(as_it_is, 1.0, asarray(forward, dtype=float) / asarray(index, dtype=float))
+    return asarray(net, dtype=float) * lever
+
+
+def delta_collateral(own: ArrayLike, *, coin_equity: ArrayLike) -> Values:
+    """Change of the account's equity in USD per USD of the index, coins: Σ own parts + coin equity.
 
     `coin_equity` is the coin collateral plus the coin value of the inverse lines; cash in USD adds nothing.
 
     >>> float(delta_collateral(-0.4, coin_equity=1.0))
     0.6
     """
-    return asarray(net, dtype=float) + asarray(coin_equity, dtype=float)
+    return asarray(own, dtype=float) + asarray(coin_equity, dtype=float)
 
 
 def pnl_coin(position_coin: ArrayLike, *, move: ArrayLike) -> Values:
@@ -79,3 +162,91 @@ def pnl_usd(size_usd: ArrayLike, *, move: ArrayLike) -> Values:
     array([-5000.,  1000.])
     """
     return asarray(size_usd, dtype=float) * asarray(move, dtype=float)
+
+
+def option_pnl(
+    values: tuple[ArrayLike, ArrayLike],
+    *,
+    forwards: tuple[ArrayLike, ArrayLike],
+    indices: tuple[ArrayLike, ArrayLike],
+    is_inverse: ArrayLike,
+) -> tuple[Values, Values]:
+    """Profit of options in USD and in coins between two moments (before, after), from their Black values in USD.
+
+    inverse: coins V₁/F₁ − V₀/F₀, and USD S₁ V₁/F₁ − S₀ V₀/F₀;   linear: no coins, and USD V₁ − V₀.
+
+    >>> usd, coins = option_pnl((2_000.0, 3_300.0), forwards=(1e5, 1.1e5), indices=(1e5, 1.1e5), is_inverse=True)
+    >>> float(usd), round(float(coins), 12)
+    (1300.0, 0.01)
+    """
+    before, after = (asarray(value, dtype=float) for value in values)
+    first, last = (value / asarray(F, dtype=float) for value, F in zip((before, after), forwards, strict=True))
+    coins = np.where(is_inverse, last - first, 0.0)
+    usd = last * asarray(indices[1], dtype=float) - first * asarray(indices[0], dtype=float)
+    return np.where(is_inverse, usd, after - before), coins
+
+
+def linear_pnl(
+    size: ArrayLike,
+    *,
+    forwards: tuple[ArrayLike, ArrayLike],
+    indices: tuple[ArrayLike, ArrayLike],
+    is_inverse: ArrayLike,
+    is_spot: ArrayLike = False,
+) -> tuple[Values, Values]:
+    """Profit of futures, perpetuals and spot in USD and in coins between two moments (before, after).
+
+    inverse, size Q in USD: coins Q (1/F₀ − 1/F₁), worth S₁ times that;   linear: size (F₁ − F₀);
+    spot: size (S₁ − S₀).
+
+    >>> usd, coins = linear_pnl(1e4, forwards=(1e5, 1.25e5), indices=(1e5, 1.25e5), is_inverse=True)
+    >>> float(usd), round(float(coins), 12)
+    (2500.0, 0.02)
+    """
+    amount = asarray(size, dtype=float)
+    before, after = (asarray(F, dtype=float) for F in forwards)
+    start, end = (asarray(S, dtype=float) for S in indices)
+    coins = np.where(is_inverse, amount * (after - before) / (before * after), 0.0)
+    return np.where(is_inverse, coins * end, amount * np.where(is_spot, end - start, after - before)), coins
+
+
+def _first(x: str, slope: str) -> Formula:
+    """∂(x/F)/∂F from x and x′."""
+    return lambda at, u: (at[slope] - at[x] * u) * u
+
+
+def _second(x: str, slope: str, bend: str) -> Formula:
+    """∂²(x/F)/∂F² from x, x′ and x″."""
+    return lambda at, u: (at[bend] - 2.0 * u * (at[slope] - at[x] * u)) * u
+
+
+def _plain(x: str) -> Formula:
+    return lambda at, u: at[x] * u
+
+
+def _speed(at: Found, u: Values) -> Values:
+    return (at["speed"] - 3.0 * u * (at["gamma"] - 2.0 * u * (at["delta"] - at["price"] * u))) * u
+
+
+def _rho(at: Found, u: Values) -> Values:
+    """Spot held: F grows by τ F per unit of the rate, so that the coin value loses τ V/F."""
+    return (at["rho"] - at["time_to_expiry"] * at["price"]) * u
+
+
+_COIN: Mapping[str, tuple[tuple[str, ...], Formula]] = MappingProxyType(
+    {
+        "price": (("price",), _plain("price")),
+        "delta": (("price", "delta"), _first("price", "delta")),
+        "gamma": (("price", "delta", "gamma"), _second("price", "delta", "gamma")),
+        "speed": (("price", "delta", "gamma", "speed"), _speed),
+        "vega": (("vega",), _plain("vega")),
+        "vanna": (("vega", "vanna"), _first("vega", "vanna")),
+        "zomma": (("vega", "vanna", "zomma"), _second("vega", "vanna", "zomma")),
+        "volga": (("volga",), _plain("volga")),
+        "theta": (("theta",), _plain("theta")),
+        "charm": (("theta", "charm"), _first("theta", "charm")),
+        "color": (("theta", "charm", "color"), _second("theta", "charm", "color")),
+        "veta": (("veta",), _plain("veta")),
+        "rho": (("price", "rho"), _rho),
+    }
+)

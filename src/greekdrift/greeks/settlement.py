@@ -21,7 +21,9 @@ probability and falls linearly to zero for a contract deep in the money, as the 
 settlement", support.deribit.com, article 25944751433757; a future's delta is w). As time passes with S held, F stays
 and K″ runs away from S. With K″ ≤ 0 exercise is certain: V = ±D (F − K), delta ±D w, nothing else but what passes.
 
-As w → 0 everything but the value vanishes, and at w = 0 the value is the discounted settlement value.
+As w → 0 everything but the value vanishes off the money, and at w = 0 the value is the settlement value, without risk.
+At w = 1 the price and its derivatives to S and σ pass over into Black's; those to time jump there, by what fades (σ
+held, the variance of A has a kink in τ; σ_index held it has none, and the quoted σ falls before it).
 A forward equal to the index says that the past average is today's index; a basis F/S − 1 that is none shifts
 time value and higher Greeks by about itself, never the moneyness (F − K)/w.
 """
@@ -97,9 +99,10 @@ def options(
         is_call=is_call,
         discount=discount,
     )
-    spot = black.options(
-        forward=index, strike=0.0, volatility=0.0, time_to_expiry=time_to_expiry, is_call=plain.is_call
-    ).forward
+    spot = np.asarray(index, dtype=np.float64)
+    is_good = (spot >= 0.0) & (spot <= LARGEST)
+    if not np.all(is_good):
+        black.refuse("index", spot, is_good, f"a number from 0 to {LARGEST:g}")
     share = floating_share(plain.time_to_expiry, window=window)
     F, S, K, w = np.broadcast_arrays(plain.forward, spot, plain.strike, share)
     is_inside = w < 1.0

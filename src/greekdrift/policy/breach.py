@@ -11,20 +11,24 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from greekdrift.book import Account, Band, Chain, Mandate, View
-from greekdrift.greeks.exposure import band_offsets, band_selection, line_quantities
+from greekdrift.greeks.exposure import band_offsets, band_quantity, band_selection, line_quantities
 from greekdrift.policy.band import Target
 from greekdrift.policy.candidates import Universe
 from greekdrift.policy.solver import Hinges
+from greekdrift.surface.collateral import NEEDED, collateral_cube
 from greekdrift.surface.revalue import Revaluation
 
 Matrix = Float[ndarray, "band row"]
 
 
 def quantities(mandate: Mandate) -> tuple[str, ...]:
-    """Names of line quantities that the bands of a mandate are made of, in scenarios."""
-    names = {_quantity(band) for band in mandate.bands}
-    if any(is_collateral(band) for band in mandate.bands):
-        names.add("pnl_coin")
+    """Names of line quantities that the bands of a mandate are made of, in scenarios.
+
+    A collateral delta is made of net deltas and, for the coin equity, of the coin profit.
+    """
+    names = {band_quantity(band) for band in mandate.bands}
+    if "delta_collateral" in names:
+        names = names - {"delta_collateral"} | {*NEEDED}
     return tuple(sorted(names))
 
 
@@ -32,10 +36,10 @@ def now_matrix(chain: Chain, mandate: Mandate, rows: Int[ndarray, " row"]) -> Ma
     """Change of each band value per contract traded at the mark.
 
     An inverse option is paid for in the coin, so that a trade leaves the coin equity as it was: in the collateral
-    view, too, it counts with its net delta alone.
+    view, too, it counts with its own delta alone.
     """
     _, share = band_selection(chain, mandate)
-    line = line_quantities(chain, sorted({_quantity(band) for band in mandate.bands}), rows)
+    line = line_quantities(chain, sorted({band_quantity(band) for band in mandate.bands}), rows)
     return share[:, rows] * columns(mandate, line, rows.size)
 
 
@@ -77,10 +81,16 @@ def scenario_hinges(
     offset = band_offsets(chain, account)
     floor, ceiling = (np.array([getattr(target, side) for target in targets]) for side in ("lower", "upper"))
     price = hours / revaluation.horizons.size * np.array([target.price for target in targets])
+    cubes = _cubes(chain, mandate, revaluation, at, scenarios)
+    count, bands, rows = scenarios.size, len(cubes), universe.rows.size
+    left = np.full(len(chain), np.inf)
     parts = []
     for horizon in range(revaluation.horizons.size):
-        slope = _scenario_matrix(chain, mandate, universe.rows, revaluation, at, horizon, scenarios)
-        count, bands, rows = slope.shape
+        left[universe.rows] = revaluation.time_to_expiry[horizon, at]
+        _, share = band_selection(chain, mandate, time_to_expiry=left)
+        slope = np.empty((count, bands, rows))
+        for number, cube in enumerate(cubes):
+            slope[:, number] = cube[:, horizon] * share[number, universe.rows]
         start = offset + slope @ universe.held
         parts.append(
             Hinges(
@@ -94,38 +104,28 @@ def scenario_hinges(
     return Hinges.together(parts)
 
 
-def _scenario_matrix(
+def _cubes(
     chain: Chain,
     mandate: Mandate,
-    rows: Int[ndarray, " row"],
     revaluation: Revaluation,
     at: Int[ndarray, " row"],
-    horizon: int,
     scenarios: Int[ndarray, " scenario"],
-) -> Float[ndarray, "scenario band row"]:
-    left = np.full(len(chain), np.inf)
-    left[rows] = revaluation.time_to_expiry[horizon, at]
-    _, share = band_selection(chain, mandate, time_to_expiry=left)
-    cubes = {name: revaluation.cube(name)[scenarios, horizon][:, at] for name in quantities(mandate)}
-    by_band = []
+) -> list[Float[ndarray, "scenario horizon row"]]:
+    """Per contract of some rows, what each band sums in some scenarios."""
+    found = {}
     for band in mandate.bands:
-        column = cubes[_quantity(band)]
-        by_band.append(column + cubes["pnl_coin"] if is_collateral(band) else column)
-    shaped = np.stack(by_band, axis=1) if by_band else np.zeros((scenarios.size, 0, rows.size))
-    return shaped * share[:, rows]
+        name = band_quantity(band)
+        if name not in found:
+            cube = collateral_cube(chain, revaluation) if is_collateral(band) else revaluation.cube(name)
+            found[name] = cube[scenarios][..., at]
+    return [found[band_quantity(band)] for band in mandate.bands]
 
 
 def columns(mandate: Mandate, line: Mapping[str, ndarray], size: int) -> Matrix:
     """The quantity that each band sums, per contract of each row."""
-    return np.array([line[_quantity(band)] for band in mandate.bands]).reshape(len(mandate.bands), size)
+    return np.array([line[band_quantity(band)] for band in mandate.bands]).reshape(len(mandate.bands), size)
 
 
 def is_collateral(band: Band) -> bool:
     """True for the delta that counts the coin equity."""
     return band.greek == "delta" and band.view is View.COLLATERAL
-
-
-def _quantity(band: Band) -> str:
-    if band.greek != "delta":
-        return band.greek
-    return "delta_usd" if band.view is View.USD else "delta_net"

@@ -18,10 +18,10 @@ from numpy import ndarray
 
 from greekdrift.book import Account, Band, Chain, Mandate
 from greekdrift.book.rules import RuleSet
-from greekdrift.greeks.exposure import band_offsets, band_selection, line_quantities
+from greekdrift.greeks.exposure import band_offsets, band_quantity, band_selection, line_quantities
 from greekdrift.margin.stress import STRESS_TOLERANCE, stressed_chains
 from greekdrift.policy.band import Target
-from greekdrift.policy.breach import columns, is_collateral, quantities
+from greekdrift.policy.breach import columns, is_collateral
 from greekdrift.policy.candidates import Universe
 from greekdrift.policy.solver import Limits
 
@@ -125,7 +125,7 @@ def _slopes(chain: Chain, mandate: Mandate, rules: RuleSet, rows: ndarray) -> Fl
 def _stressed_columns(
     chain: Chain, moved: Chain, mandate: Mandate, before: Float[ndarray, " row"]
 ) -> Float[ndarray, "band row"]:
-    names = sorted({*quantities(mandate), "value_coin"} - {"pnl_coin"})
+    names = sorted({*map(band_quantity, mandate.bands), "value_coin"})
     line = line_quantities(moved, names)
     found = columns(mandate, line, len(chain))
     pays = np.where(

@@ -12,7 +12,7 @@ from numpy import ndarray
 
 from greekdrift.book import Account, Band, Chain, Instrument, Kind, Mandate, View
 from greekdrift.book.rules import NetPortfolioParameters, RuleSet, SpotScenario, Table, VolatilityMove
-from greekdrift.greeks import black, higher
+from greekdrift.greeks import black, higher, settlement
 from greekdrift.margin.naive import AVERAGING_SECONDS, shocked_volatility
 from greekdrift.units import DAYS_PER_YEAR, SECONDS_PER_YEAR
 
@@ -44,14 +44,19 @@ class Value:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One position in one state: forward before and in the state, and the Greeks of one coin of it."""
+    """One position in one state: forward before and in the state, and the Greeks of one coin of it.
+
+    `share` is the part of the settlement average that is still to come, 1 before its window.
+    """
 
     instrument: Instrument
     contracts: float
     size: float
     forward_before: float
     forward: float
+    index: float
     years: float
+    share: float
     price: float
     greeks: Mapping[str, float]
 
@@ -66,8 +71,9 @@ def band_values(
 ) -> tuple[dict[str, Value], ...]:
     """Value of each band by label, in each state of the market: spot × `spot`, every volatility moved.
 
-    Conventions as in `book.View` and `Band`: delta on the forward (usd), less the premium in coin (net), plus the coin
-    equity (collateral); in a moved state the coin equity includes what inverse futures and perpetuals have paid.
+    Conventions as in `book.View` and `Band`: delta on the forward (usd), less the premium in coin (net), as
+    d(equity in USD)/dS with the coin equity (collateral); in a moved state the coin equity includes what inverse
+    futures and perpetuals have paid. Inside the settlement window of the chain's venue deltas fade.
     """
     names = sorted({band.greek for band in mandate.bands})
     return tuple(
@@ -87,6 +93,9 @@ def _lines(
     """The lines of an account in each state; all options of all states go through the calculator together."""
     rows = [chain.row_of[position.instrument.name] for position in account.positions]
     years, before = chain.time_to_expiry[rows], chain.forward[rows]
+    index = np.array([chain.index[rows] * state.spot for state in states])
+    window = chain.settlement_window
+    share = np.array([min(one / window, 1.0) if window > 0.0 else 1.0 for one in years.tolist()])
     fixed = np.clip(1.0 - years * SECONDS_PER_YEAR / AVERAGING_SECONDS, 0.0, 1.0)
     forward = np.array([before * ((1.0 - fixed) * state.spot + fixed) for state in states])
     price, greeks = np.zeros(forward.shape), {name: np.zeros(forward.shape) for name in names}
@@ -102,18 +111,15 @@ def _lines(
             ]
             for one in states
         ]
-        at = black.options(
-            forward=forward[:, is_option],
-            strike=[
-                position.instrument.strike or np.nan for position in account.positions if position.instrument.is_option
-            ],
-            volatility=volatility,
-            time_to_expiry=years[is_option],
-            is_call=np.array([bool(position.instrument.is_call) for position in account.positions])[is_option],
-        )
-        price[:, is_option] = black.price(at)
+        strike = [one.instrument.strike or np.nan for one in account.positions if one.instrument.is_option]
+        calls = np.array([bool(position.instrument.is_call) for position in account.positions])[is_option]
+        found = _options(
+            names, forward[:, is_option], index[:, is_option], np.array(strike), np.array(volatility),
+            years[is_option], calls, share[is_option], window,
+        )  # fmt: skip
+        price[:, is_option] = found["price"]
         for name in names:
-            greeks[name][:, is_option] = QUANTITIES[name](at)
+            greeks[name][:, is_option] = found[name]
     return [
         [
             Line(
@@ -122,7 +128,9 @@ def _lines(
                 size=float(chain.contract_size[row]),
                 forward_before=float(before[n]),
                 forward=float(forward[s, n]),
+                index=float(index[s, n]),
                 years=float(years[n]),
+                share=float(share[n]),
                 price=float(price[s, n]),
                 greeks={name: float(column[s, n]) for name, column in greeks.items()},
             )
@@ -130,6 +138,37 @@ def _lines(
         ]
         for s in range(len(states))
     ]
+
+
+def _options(
+    names: list[str],
+    forward: ndarray,
+    index: ndarray,
+    strike: ndarray,
+    volatility: ndarray,
+    years: ndarray,
+    calls: ndarray,
+    share: ndarray,
+    window: float,
+) -> dict[str, ndarray]:
+    """Price and Greeks of one coin of options in all states; inside the window on the rest of the average."""
+    at = black.options(forward=forward, strike=strike, volatility=volatility, time_to_expiry=years, is_call=calls)
+    found = {"price": np.array(black.price(at)), **{name: np.array(QUANTITIES[name](at)) for name in names}}
+    few = share < 1.0
+    if np.any(few):
+        fading = settlement.fading(
+            [*found],
+            forward=forward[:, few],
+            index=index[:, few],
+            strike=strike[few],
+            volatility=volatility[:, few],
+            time_to_expiry=years[few],
+            is_call=calls[few],
+            window=window,
+        )
+        for name, column in found.items():
+            column[:, few] = fading[name]
+    return found
 
 
 def _value(band: Band, lines: list[Line], account: Account, mandate: Mandate) -> Value:
@@ -158,11 +197,22 @@ def _share(band: Band, line: Line, mandate: Mandate) -> float:
 
 
 def _delta(band: Band, line: Line) -> float:
-    """Delta of one contract in coins, in the band's view."""
-    if not line.instrument.is_option:
-        return line.size / line.forward if line.instrument.is_inverse else line.size
-    premium = line.price / line.forward if line.instrument.is_inverse and band.view is not View.USD else 0.0
-    return line.size * (line.greeks["delta"] - premium)
+    """Delta of one contract in coins, in the band's view.
+
+    With dF/dS = F/S, and inside the settlement window the share w of the average that is still to come, the net and
+    the collateral view take S d(coin value)/dS of an inverse contract; the collateral view takes d(USD value)/dS of a
+    linear one. Spot moves with the index itself.
+    """
+    kind, is_inverse, w = line.instrument.kind, line.instrument.is_inverse, line.share
+    delta = line.greeks["delta"] if kind is Kind.OPTION else w / line.forward if is_inverse else w
+    if band.view is View.USD or kind is Kind.SPOT:
+        return line.size * delta
+    if is_inverse:
+        of_index = line.index / line.forward if w < 1.0 else 1.0
+        return line.size * (delta - w * line.price / line.forward) * of_index
+    if band.view is View.COLLATERAL and w == 1.0:
+        return line.size * delta * line.forward / line.index
+    return line.size * delta
 
 
 def _coins(line: Line) -> float:
