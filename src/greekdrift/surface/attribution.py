@@ -17,8 +17,8 @@ the pillars are read at fixed tenors. Both states are read on the expiries that 
 
 An expiry within h settles at a price on the path of the index: at the delivery price where one is given, else linear in
 ln S between the snapshots on either side. Coins of settled options and of inverse futures stay in the account, so that
-the collateral delta of a line drifts by its net delta plus its coin profit. Coin collateral is a line of its own: it
-earns the change of the index in `equity_usd`, and nothing in `pnl_usd`.
+the collateral delta of a line drifts by its own part (`greeks.inverse`) plus its coin profit. Coin collateral is a line
+of its own: it earns the change of the index in `equity_usd`, and nothing in `pnl_usd`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,11 +35,12 @@ from greekdrift.book import Account, Chain, Instrument, Scenarios
 from greekdrift.errors import InputError, nearest
 from greekdrift.greeks.exposure import weights
 from greekdrift.greeks.table import QUANTITIES
+from greekdrift.surface import collateral
 from greekdrift.surface.increment import Increment, increment
 from greekdrift.surface.moved_slice import Kept
 from greekdrift.surface.path import Path, Settled, path
 from greekdrift.surface.realised import PROFITS, changes, find
-from greekdrift.surface.revalue import MONEY, revalue
+from greekdrift.surface.revalue import MONEY, Revaluation, revalue
 from greekdrift.surface.slices import Surface
 from greekdrift.surface.state import BASIS, CURVATURE, FACTORS, FORWARD, LEVEL, SKEW
 from greekdrift.units import SECONDS_PER_HOUR, stamp
@@ -187,7 +188,7 @@ def attribute(
     route = path(chain, later, rows, between=between, deliveries=deliveries or {})
     moves = tuple(increment(chain, later, surface, later_surface, name, kept=kept) for name in route.underlyings)
     model = _model(chain, rows, surface, route, _increments(route, moves), names, kept)
-    realised = _derived(changes(chain, later, rows, _base(names), settlement=route.settlement), names)
+    realised = _realised(chain, later, rows, names, route)
     now = {name: np.nan_to_num(values[0]) for name, values in model.items()}
     parts = {name: _parts(model[name], realised[name]) for name in names}
     reasons = _reasons(chain, later, rows, surface, route, moves)
@@ -224,20 +225,19 @@ def _check(chain: Chain, later: Chain, names: Sequence[str]) -> None:
         raise InputError(f"one chain is of {chain.venue}, the other of {later.venue}; take two of one venue.")
 
 
-def _base(names: Sequence[str]) -> tuple[str, ...]:
-    """Names that `revalue` and `realised` know; the others are made of these."""
-    made = {"equity_usd": ("pnl_usd",), "delta_collateral": ("delta_net", "pnl_coin", "value_coin")}
-    return tuple(dict.fromkeys(base for name in names for base in made.get(name, (name,))))
-
-
-def _derived(values: Mapping[str, ndarray], names: Sequence[str]) -> dict[str, ndarray]:
-    """The names asked for; the change of a collateral delta is that of the net delta plus the coin profit."""
-    found = dict(values)
+def _realised(chain: Chain, later: Chain, rows: Rows, names: Sequence[str], route: Path) -> dict[str, ndarray]:
+    """Realised changes; that of a collateral delta is of the line's own part, and its coin profit."""
+    base = dict.fromkeys("pnl_usd" if name == "equity_usd" else name for name in (*names, *_also(names)))
+    found = changes(chain, later, rows, tuple(base), settlement=route.settlement)
     if "equity_usd" in names:
-        found["equity_usd"] = values["pnl_usd"]
+        found["equity_usd"] = found["pnl_usd"]
     if "delta_collateral" in names:
-        found["delta_collateral"] = values["delta_net"] + values["pnl_coin"]
+        found["delta_collateral"] = found["delta_collateral"] + found["pnl_coin"]
     return {name: found[name] for name in names}
+
+
+def _also(names: Sequence[str]) -> tuple[str, ...]:
+    return ("pnl_coin",) if "delta_collateral" in names else ()
 
 
 def _increments(route: Path, moves: Sequence[Increment]) -> Float[ndarray, "scenario horizon underlying factor"]:
@@ -263,29 +263,37 @@ def _model(
 ) -> dict[str, Float[ndarray, "state line"]]:
     """Quantities per contract now and in each scenario at the later instant; NaN for options without a slice."""
     has_model = _has_slice(chain, rows, surface)
-    base = _base(names)
-    found = {name: np.full((1 + len(_GROUPS), rows.size), np.nan) for name in base}
-    if np.any(has_model):
-        scenarios = Scenarios(
-            underlyings=route.underlyings,
-            factors=FACTORS,
-            horizons=route.hours,
-            increments=increments,
-            weights=np.full(len(_GROUPS), 1.0 / len(_GROUPS)),
-            as_of=chain.as_of,
-            known_at=chain.known_at,
-            provenance="attribution",
-        )
-        asked = tuple(name for name in base if name != "pnl_usd")
-        valued = revalue(chain, surface, scenarios, rows=rows[has_model], names=asked, kept=kept)
-        for name, values in found.items():
-            values[0, has_model] = 0.0 if name in PROFITS else valued.now[name]
-            values[1:, has_model] = valued.cube(name)[:, -1]
-    derived = _derived(found, names)
-    if "delta_collateral" in names:
-        derived["delta_collateral"][0] += found["value_coin"][0]
-        derived["delta_collateral"][1:] += found["value_coin"][0]
-    return derived
+    found = {name: np.full((1 + len(_GROUPS), rows.size), np.nan) for name in names}
+    if not np.any(has_model):
+        return found
+    scenarios = Scenarios(
+        underlyings=route.underlyings,
+        factors=FACTORS,
+        horizons=route.hours,
+        increments=increments,
+        weights=np.full(len(_GROUPS), 1.0 / len(_GROUPS)),
+        as_of=chain.as_of,
+        known_at=chain.known_at,
+        provenance="attribution",
+    )
+    made = ("pnl_usd", "equity_usd", "delta_collateral")
+    asked = dict.fromkeys((*(name for name in names if name not in made), *collateral.NEEDED, "value_coin"))
+    valued = revalue(chain, surface, scenarios, rows=rows[has_model], names=tuple(asked), kept=kept)
+    for name, values in found.items():
+        values[:, has_model] = _states(chain, valued, name)
+    return found
+
+
+def _states(chain: Chain, valued: Revaluation, name: str) -> Float[ndarray, "state line"]:
+    """One quantity now and in each scenario at the later instant."""
+    if name == "delta_collateral":
+        coins = valued.now["value_coin"]
+        now, later = collateral.collateral_now(chain, valued), collateral.collateral_cube(chain, valued)[:, -1]
+        return np.vstack([now + coins, later + coins])
+    if name in (*PROFITS, "equity_usd"):
+        later = valued.cube("pnl_coin" if name == "pnl_coin" else "pnl_usd")[:, -1]
+        return np.vstack([np.zeros(later.shape[1]), later])
+    return np.vstack([valued.now[name], valued.cube(name)[:, -1]])
 
 
 def _has_slice(chain: Chain, rows: Rows, surface: Surface) -> Bool[ndarray, " row"]:
