@@ -29,6 +29,8 @@ TABLES = (".json", ".csv", ".parquet")
 """Endings of the files that a table can be written to."""
 PICTURES = (".png", ".svg", ".pdf", ".html")
 """Endings of the files that a picture can be written to."""
+BOOKS = (".yaml", ".yml", ".json")
+"""Endings of books that no chain has."""
 CHAINS = (".parquet", ".csv")
 """Endings of the files that chains can be written to."""
 
@@ -86,6 +88,10 @@ def _check_above(path: Path) -> None:
 
 
 ChainFile = Annotated[Path, typer.Option("--chain", help="Chain file: Parquet or CSV, one row a contract.")]
+AnyChain = Annotated[
+    Path | None,
+    typer.Option("--chain", help="Chain file: Parquet or CSV, one row a contract; else the chain of --config."),
+]
 At = Annotated[str | None, typer.Option("--at", help="Which snapshot of the file, like 2026-02-05T08:00Z.")]
 VenueName = Annotated[str, typer.Option("--venue", help="Venue facts: a packaged name or a YAML file.")]
 BookFile = Annotated[Path, typer.Option("--book", help="Book file: YAML or JSON; CSV or Parquet without mandates.")]
@@ -118,13 +124,34 @@ Runs = Annotated[Path, typer.Option("--runs", callback=folder_to_write, help="Fo
 
 
 def chain_of(path: Path, at: str | None, venue: str) -> "tuple[Chain, Venue]":
-    """The chain of a file and the venue's facts."""
+    """The chain of a file and the venue's facts; a book in its place is told so."""
     from greekdrift.config import load_venue
     from greekdrift.market.parquet import read_chain
     from greekdrift.units import instant
 
+    if path.suffix in BOOKS and path.is_file():
+        raise InputError(f"{path}: a chain is a .parquet or .csv file; a book goes to --book.")
     facts = load_venue(venue)
     return read_chain(path, None if at is None else instant(at), venue=facts), facts
+
+
+def quotes(path: Path | None, at: str | None, venue: str | None, config: Path | None = None) -> "Chain":
+    """The chain of a file, or of an experiment's data: at the instant asked for, its origin, or the latest."""
+    from greekdrift.config import load_experiment
+
+    experiment = None if config is None else load_experiment(config, (), check_components=False)
+    if path is not None:
+        return chain_of(path, at, venue or (experiment.venue if experiment is not None else "deribit"))[0]
+    if experiment is None:
+        raise InputError("no chain: give --chain FILE, or --config with data in it.")
+    from greekdrift.cli.experiments import source_of
+    from greekdrift.market.source import closest
+    from greekdrift.units import instant
+
+    source = source_of(experiment)
+    moment = experiment.origin if at is None else instant(at)
+    snapshots = source.snapshots()
+    return source.chain(snapshots[-1] if moment is None else closest(snapshots, moment, name=source.name))
 
 
 def accounts_of(path: Path) -> "Sequence[Account]":

@@ -34,6 +34,29 @@ def unit(name: str, units: Units) -> str:
     return "coins" if name.startswith("delta") or name.endswith("_coin") else "USD"
 
 
+_IN_COINS = {
+    "value": ("coins", "coins"),
+    "delta": ("coins", "coins"),
+    "gamma": ("coins per USD²", "coins per USD²"),
+    "vanna": ("coins per USD and point", "coins per USD and 1.00"),
+    "charm": ("coins per USD and day", "coins per USD and year"),
+    "speed": ("coins per USD³", "coins per USD³"),
+    "zomma": ("coins per USD² and point", "coins per USD² and 1.00"),
+    "color": ("coins per USD² and day", "coins per USD² and year"),
+}
+"""Unit in the coin view of what is not the USD view's with coins in place of USD."""
+
+
+def coin_unit(name: str, units: Units) -> str:
+    """The unit of a quantity of the coin view in words.
+
+    >>> coin_unit("vega", "venue"), coin_unit("gamma", "venue")
+    ('coins per point', 'coins per USD²')
+    """
+    known = _IN_COINS.get(name)
+    return unit(name, units).replace("USD", "coins") if known is None else known[units == "internal"]
+
+
 def shown(name: str, values: Any, units: Units) -> Any:
     """Internal values in the units asked for."""
     from greekdrift.units import VENUE_FACTOR, to_venue

@@ -19,15 +19,21 @@ def show(columns: Mapping[str, Any], *, title: str, out: Path | None, hidden: Se
 
     `hidden` columns go to the file alone.
     """
-    shown = {name: plain(column) for name, column in columns.items() if name not in hidden}
-    rows = list(zip(*shown.values(), strict=True))
-    table(title, list(shown), rows[:MOST_SHOWN])
-    if len(rows) > MOST_SHOWN:
-        say(f"{MOST_SHOWN} of {len(rows)} rows are shown")
+    size = screen({name: column for name, column in columns.items() if name not in hidden}, title=title)
     if out is not None:
         write(columns, out)
-    elif len(rows) > MOST_SHOWN or hidden:
+    elif size > MOST_SHOWN or hidden:
         lead("add --out FILE.csv to keep every row and column")
+
+
+def screen(columns: Mapping[str, Any], *, title: str) -> int:
+    """The first rows of the columns as a table on the screen; how many rows there are."""
+    size = len(next(iter(columns.values())))
+    rows = list(zip(*(plain(column[:MOST_SHOWN]) for column in columns.values()), strict=True))
+    table(title, list(columns), rows)
+    if size > MOST_SHOWN:
+        say(f"{MOST_SHOWN} of {size} rows are shown")
+    return size
 
 
 def write(columns: Mapping[str, Any], out: Path) -> None:
