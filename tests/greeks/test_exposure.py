@@ -16,12 +16,13 @@ from greekdrift.greeks.exposure import (
     band_selection,
     band_values,
     coin_equity,
+    deltas,
     exposure,
     line_quantities,
     weights,
 )
 
-ALL = (*QUANTITIES, "value_usd", "value_coin", "delta_usd", "delta_net")
+ALL = (*QUANTITIES, "value_usd", "value_coin", "delta_usd", "delta_net", "delta_collateral")
 
 
 def account_of(held, *, collateral=None, bands=None, account_id="a", **terms):
@@ -121,7 +122,7 @@ def test_exposure_is_the_sum_of_contracts_times_lines(every_kind):
     flat = account_of({}, account_id="b", collateral={"ETH": 1.0})
     got = exposure(every_kind, (account, flat), ALL)
     line = line_quantities(every_kind, ALL)
-    for name in set(ALL) - {"value_coin"}:
+    for name in set(ALL) - {"delta_collateral"}:
         btc = sum(q * by_name(every_kind, line, row, name) for row, q in held.items() if row.startswith("BTC"))
         assert got.value("a", "BTC", name) == pytest.approx(btc, rel=1e-12), name
         assert got.value("a", "ETH", name) == pytest.approx(12 * by_name(every_kind, line, "ETH-2JUN25-2600-P", name))
@@ -129,8 +130,50 @@ def test_exposure_is_the_sum_of_contracts_times_lines(every_kind):
     coin = 2.0 - 3.0 * by_name(every_kind, line, "BTC-27JUN25-100000-C", "value_coin")
     assert got.value("a", "BTC", "coin_equity") == pytest.approx(coin, rel=1e-13)
     assert got.value("a", "BTC", "coin_equity") == pytest.approx(coin_equity(every_kind, account)["BTC"], rel=1e-13)
-    assert got.value("a", "BTC", "delta_collateral") == pytest.approx(got.value("a", "BTC", "delta_net") + coin)
+    own = sum(q * by_name(every_kind, line, row, "delta_collateral") for row, q in held.items() if "BTC" in row)
+    assert got.value("a", "BTC", "delta_collateral") == pytest.approx(own + coin)
     assert got.value("b", "ETH", "delta_collateral") == 1.0
+
+
+def test_a_change_of_holdings_is_the_exposure_of_the_changed_account(every_kind):
+    held = {"BTC-27JUN25-100000-C": -3.0, "BTC-PERPETUAL": 1000.0, "ETH-2JUN25-2600-P": 12.0}
+    change = {"BTC-PERPETUAL": -250.0, "ETH-2JUN25-2600-P": -12.0, "BTC-26SEP25-120000-C": 7.0, "BTC_USDC": 0.5}
+    paid = {"BTC": -0.2, "ETH": 0.4, "USDC": 9.0}
+    other = account_of({"BTC-PERPETUAL": 5.0}, account_id="b", collateral={"BTC": 1.0})
+    before = exposure(every_kind, (account_of(held, collateral={"BTC": 2.0}), other), ALL, rows=range(len(every_kind)))
+    after = before.with_change("a", change, collateral=paid)
+    quantities = {name: held.get(name, 0.0) + change.get(name, 0.0) for name in {**held, **change}}
+    traded = account_of(quantities, collateral={"BTC": 2.0 + paid["BTC"], "ETH": paid["ETH"], "USDC": 9.0})
+    whole = exposure(every_kind, (traded, other), ALL)
+    for name, column in whole.quantities.items():
+        scale = np.abs(before.quantities[name]).max() + np.abs(column).max()
+        assert after.quantities[name] == pytest.approx(column, rel=1e-12, abs=1e-13 * scale), name
+        assert np.array_equal(after.quantities[name][1], before.quantities[name][1]), name
+    with pytest.raises(ValueError, match="read-only"):
+        after.quantities["gamma"][0, 0] = 1.0
+    back = after.with_change("a", {name: -one for name, one in change.items()})
+    assert back.value("a", "BTC", "vega") == pytest.approx(before.value("a", "BTC", "vega"), rel=1e-12)
+
+
+def test_a_change_in_what_was_not_valued_is_refused(every_kind):
+    got = exposure(every_kind, (account_of({"BTC-PERPETUAL": 1.0}),))
+    with pytest.raises(InputError, match=r"BTC-27JUN25 was not valued .* pass its row"):
+        got.with_change("a", {"BTC-27JUN25": 1.0})
+    with pytest.raises(InputError, match='no account "b"'):
+        got.with_change("b", {"BTC-PERPETUAL": 1.0})
+
+
+def test_deltas_side_by_side_are_those_of_the_exposure(every_kind):
+    accounts = (account_of({"BTC-27JUN25-100000-C": 2, "BTC_USDC-PERPETUAL": 30}, collateral={"BTC": 1.5}),)
+    three, total = deltas(every_kind, accounts), exposure(every_kind, accounts)
+    assert (three.account_ids, three.underlyings) == (("a",), ("BTC", "ETH"))
+    for own, name in (
+        (three.usd, "delta_usd"),
+        (three.net, "delta_net"),
+        (three.collateral, "delta_collateral"),
+        (three.coin_equity, "coin_equity"),
+    ):
+        assert np.array_equal(own, total.quantities[name])
 
 
 def test_exposure_without_accounts_or_positions(every_kind):

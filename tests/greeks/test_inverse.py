@@ -105,6 +105,9 @@ def test_coin_greeks_are_the_derivatives_of_the_coin_value(is_call, strike, trut
     for name, order in ORDER.items():
         exact = coin(*at) if name == "price" else mp.diff(coin, at, order)
         assert float(found[name]) == pytest.approx(float(exact), rel=1e-10), name
+    struck = lambda k: truth("price", forward, k, volatility, tau, mp.mpf(rate), is_call) / forward  # noqa: E731
+    for name, times in (("strike_delta", 1), ("strike_gamma", 2)):
+        assert float(found[name]) == pytest.approx(float(mp.diff(struck, mp.mpf(strike), times)), rel=1e-10), name
     grown = lambda r: forward * mp.exp((r - mp.mpf(rate)) * tau)  # noqa: E731
     spot_held = lambda r: truth("price", grown(r), strike, volatility, tau, r, is_call) / grown(r)  # noqa: E731
     assert float(found["rho"]) == pytest.approx(float(mp.diff(spot_held, mp.mpf(rate))), rel=1e-10)

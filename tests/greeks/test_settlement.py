@@ -69,6 +69,10 @@ def derivatives(F, S, K, sigma, tau, *, is_call, rate):
         "theta": passing(spot, vol),
         **{name: mp.diff(lambda x: passing(x, vol), spot, n) for name, n in (("charm", 1), ("color", 2))},
         "veta": mp.diff(lambda v: passing(spot, v), vol),
+        **{
+            name: mp.diff(lambda k: value(spot, fixed, k, vol, now, **terms), strike, n)
+            for name, n in (("strike_delta", 1), ("strike_gamma", 2))
+        },
         "rho": mp.diff(grown, terms["rate"]),
     }
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, timedelta
 
 import numpy as np
 import pytest
@@ -43,10 +44,23 @@ def book(chain: Chain, seed: int) -> Account:
     return Account(account_id="a", collateral={"BTC": 2.5, "USDC": 7.0}, positions=positions, mandate=MANDATE)
 
 
+def seen(chain: Chain, moment: str) -> Chain:
+    """The chain as it is, or 17 minutes before its first expiry, settled on a half-hour average, index off forward."""
+    if moment == "now":
+        return chain
+    first = np.min(chain.expiry[~np.isnat(chain.expiry)])
+    as_of = first.astype("datetime64[us]").item().replace(tzinfo=UTC) - timedelta(minutes=17)
+    return replace(chain, as_of=as_of, known_at=as_of, settlement_average_minutes=30.0, index_price={"BTC": 99_900.0})
+
+
+MOMENTS = pytest.mark.parametrize("moment", ["now", "in the settlement window"])
+
+
+@MOMENTS
 @pytest.mark.parametrize("currency", ["", "USDC"])
 @pytest.mark.parametrize("seed", range(4))
-def test_now_as_the_exposure(make_chain: Callable[..., Chain], currency: str, seed: int) -> None:
-    chain = make_chain(currency=currency)
+def test_now_as_the_exposure(make_chain: Callable[..., Chain], currency: str, seed: int, moment: str) -> None:
+    chain = seen(make_chain(currency=currency), moment)
     account = book(chain, seed)
     own, other = band_values(chain, account, MANDATE, RULES)[0], exposure.band_values(chain, account)
     assert own.keys() == other.keys()
@@ -55,9 +69,12 @@ def test_now_as_the_exposure(make_chain: Callable[..., Chain], currency: str, se
         assert value.gross >= abs(value.value) * (1.0 - 1e-12)
 
 
+@MOMENTS
 @pytest.mark.parametrize("currency", ["", "USDC"])
-def test_under_stress_as_the_exposure_of_the_moved_chain(make_chain: Callable[..., Chain], currency: str) -> None:
-    chain = make_chain(currency=currency)
+def test_under_stress_as_the_exposure_of_the_moved_chain(
+    make_chain: Callable[..., Chain], currency: str, moment: str
+) -> None:
+    chain = seen(make_chain(currency=currency), moment)
     account = book(chain, 1)
     found = band_values(chain, account, MANDATE, RULES, stressed_states(RULES))
     for own, moved in zip(found, stressed_chains(chain, RULES).values(), strict=True):
@@ -73,32 +90,43 @@ def test_under_stress_as_the_exposure_of_the_moved_chain(make_chain: Callable[..
             assert value.value == pytest.approx(other[label], rel=1e-11, abs=1e-13 * value.gross), label
 
 
-def test_the_collateral_view_is_the_slope_of_the_equity(make_chain: Callable[..., Chain]) -> None:
-    """d(equity in USD)/dS by bumping index and forwards together, coin gains of inverse lines counted."""
-    chain = make_chain()
+@MOMENTS
+@pytest.mark.parametrize("currency", ["", "USDC"])
+def test_the_collateral_view_is_the_slope_of_the_equity(
+    make_chain: Callable[..., Chain], currency: str, moment: str
+) -> None:
+    """d(equity in USD)/dS by bumping index and forwards together, gains of futures and perpetuals counted."""
+    chain = seen(make_chain(currency=currency), moment)
     account = book(chain, 3)
     label = VIEWS[2].label
     value = band_values(chain, account, MANDATE, RULES)[0][label].value
-    step = 1e-5
+    window = chain.settlement_window
+    share = np.minimum(chain.time_to_expiry / window, 1.0) if window else np.ones(len(chain))
+    slope_of = np.where(share < 1.0, share, chain.forward / chain.index)
+    step = 1.0
 
-    def equity(u: float) -> float:
-        moved = replace(chain, forward=chain.forward * u, index_price={"BTC": 100_000.0 * u})
-        coins = account.collateral["BTC"]
-        usd = 0.0
+    def equity(change: float) -> float:
+        index = chain.index_price["BTC"] + change
+        moved = replace(chain, forward=chain.forward + slope_of * change, index_price={"BTC": index})
+        coins, usd = account.collateral["BTC"], 0.0
         for position in account.positions:
             row = chain.row_of[position.instrument.name]
             amount = position.quantity * chain.contract_size[row]
             if position.instrument.is_option:
-                line = exposure.line_quantities(moved, ["value_coin"], [row])["value_coin"][0]
-                coins += position.quantity * line
+                name = "value_coin" if position.instrument.is_inverse else "value_usd"
+                line = exposure.line_quantities(moved, [name], [row])[name][0]
+                coins += position.quantity * line * position.instrument.is_inverse
+                usd += position.quantity * line * (not position.instrument.is_inverse)
             elif position.instrument.is_inverse:
                 coins += amount * (1.0 / chain.forward[row] - 1.0 / moved.forward[row])
+            elif chain.is_spot[row]:
+                usd += amount * index
             else:
-                usd += amount * moved.index_price["BTC"]
-        return coins * moved.index_price["BTC"] + usd
+                usd += amount * (moved.forward[row] - chain.forward[row])
+        return coins * index + usd
 
-    slope = (equity(1.0 + step) - equity(1.0 - step)) / (2.0 * step * 100_000.0)
-    assert slope == pytest.approx(value, rel=1e-6)
+    slope = (equity(step) - equity(-step)) / (2.0 * step)
+    assert slope == pytest.approx(value, rel=1e-6, abs=1e-6)
 
 
 def test_an_account_without_lines(make_chain: Callable[..., Chain]) -> None:

@@ -90,12 +90,13 @@ class Holdings:
     def _of_lines(cls, lines: Any, ids: tuple[str, ...], collateral: Mapping[str, ndarray]) -> Self:
         lines.sum_duplicates()
         lines.eliminate_zeros()
-        rows, place = np.unique(lines.indices, return_inverse=True)
+        is_held = np.zeros(lines.shape[1], dtype=np.bool_)
+        is_held[lines.indices] = True
         return cls(
             account_ids=ids,
-            rows=rows.astype(np.int64),
+            rows=np.flatnonzero(is_held),
             starts=lines.indptr.astype(np.int64),
-            place=place.astype(np.int64),
+            place=(np.cumsum(is_held) - 1)[lines.indices],
             contracts=lines.data,
             collateral=MappingProxyType(dict(collateral)),
         )

@@ -248,5 +248,7 @@ _COIN: Mapping[str, tuple[tuple[str, ...], Formula]] = MappingProxyType(
         "color": (("theta", "charm", "color"), _second("theta", "charm", "color")),
         "veta": (("veta",), _plain("veta")),
         "rho": (("price", "rho"), _rho),
+        "strike_delta": (("strike_delta",), _plain("strike_delta")),
+        "strike_gamma": (("strike_gamma",), _plain("strike_gamma")),
     }
 )

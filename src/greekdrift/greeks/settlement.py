@@ -218,6 +218,16 @@ def color(at: Fading) -> Quotes:
     return at.share * higher.color(on) - at.per_year * (own + run)
 
 
+def strike_delta(at: Fading) -> Quotes:
+    """∂V/∂K = ∓D Φ(±d₂): w ∂B/∂K″ with ∂K″/∂K = 1/w. What is fixed takes nothing from it."""
+    return black.strike_delta(at.on)
+
+
+def strike_gamma(at: Fading) -> Quotes:
+    """∂²V/∂K² = D φ(d₂)/(w K″ s), the density of the settlement price; 0 at w = 0."""
+    return black.strike_gamma(at.on) * inverse(at.share)
+
+
 def _distance(at: Fading) -> Quotes:
     """(K″ − S)/K″; 0 where exercise is certain."""
     return (at.strike - at.on.forward) * inverse(at.on.strike)
@@ -243,5 +253,7 @@ QUANTITIES: Mapping[str, Callable[[Fading], Quotes]] = MappingProxyType(
         "speed": _scaled(higher.speed),
         "zomma": _scaled(higher.zomma),
         "color": color,
+        "strike_delta": strike_delta,
+        "strike_gamma": strike_gamma,
     }
 )

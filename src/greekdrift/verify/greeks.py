@@ -29,6 +29,8 @@ QUANTITIES: Mapping[str, Callable[[black.Options], ndarray]] = {
     "speed": higher.speed,
     "zomma": higher.zomma,
     "color": higher.color,
+    "strike_delta": black.strike_delta,
+    "strike_gamma": black.strike_gamma,
 }
 
 NOW = SpotScenario(label="now", table=Table.REGULAR, spot=1.0, volatility=VolatilityMove.NONE, damping=1.0)
