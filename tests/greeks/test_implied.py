@@ -5,7 +5,7 @@ import pytest
 
 from greekdrift.errors import CalculationError, InputError
 from greekdrift.greeks import compute, implied_volatility
-from greekdrift.greeks.implied import Reason, _bracketed, _low, deviation_of, solve
+from greekdrift.greeks.implied import Reason, solve
 
 
 def round_trip(distance, deviation, *, inside=False, tau=1.0, discount=1.0):
@@ -104,16 +104,3 @@ def test_call_and_put_quotes_of_one_strike_imply_one_volatility():
     prices = [compute(["price"], **at, volatility=0.4, is_call=side)["price"] for side in (True, False)]
     for side, price in zip((True, False), prices, strict=True):
         assert implied_volatility(price, **at, is_call=side) == pytest.approx(np.full(10, 0.4), rel=1e-12)
-
-
-def test_deviation_of_is_monotone_in_the_time_value():
-    share = np.concatenate([10.0 ** np.linspace(-200.0, -1.0, 400), np.linspace(0.1001, 0.999, 400)])
-    deviation = deviation_of(share, least=np.ones(800), distance=np.full(800, 0.2))
-    assert np.all(np.diff(deviation) > 0.0)
-    assert deviation_of(np.array([]), least=np.array([]), distance=np.array([])).shape == (0,)
-
-
-def test_a_search_without_a_root_is_an_error_and_no_number():
-    one = np.array([1.0])
-    with pytest.raises(CalculationError, match="did not settle"):
-        _bracketed(_low, 0.1 * one, np.array([np.nan]), one)

@@ -1,45 +1,24 @@
-"""Implied volatility on the forward, solved on the logarithm of the out-of-the-money equivalent."""
+"""Implied volatility on the forward: the doors, with a reason for each price that implies none.
 
-from collections.abc import Callable
-from enum import IntEnum
-from math import log, pi
+A compiled solver does the work (`greeks.implied_kernel`); rows outside the range of its fit, such as |ln(F/K)| > 25,
+go to the numpy solver it is tested against (`greeks.implied_truth`). From out-of-the-money prices the result is
+exact to 1e-12 out to ±30 standard deviations; from in-the-money prices as exact as the digits of the price allow.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from numpy.typing import ArrayLike
-from scipy.special import ndtri
 
 from greekdrift.errors import CalculationError, InputError
-from greekdrift.greeks import black
-from greekdrift.greeks.black import CERTAIN, LARGEST, TINY, Quotes, mills_difference, mills_ratio
+from greekdrift.greeks import implied_truth
+from greekdrift.greeks.black import Quotes
+from greekdrift.greeks.implied_truth import Reason, Reasons
 
-Vector = Float[ndarray, " quote"]
-Mask = Bool[ndarray, " quote"]
-Reasons = Int[ndarray, "*quote"]
-
-FARTHEST = 6.0
-"""In the money by more standard deviations than this, a price says too little of the volatility."""
-
-COARSEST = 1e-6
-"""Largest relative change of the volatility that the last bit of the price may cause."""
-
-SMALLEST = 1e-290
-"""Prices at or below this lose digits on their way to zero and tell nothing."""
-
-ITERATIONS = 80
-
-
-class Reason(IntEnum):
-    """Why a row has no implied volatility; FOUND where it has one."""
-
-    FOUND = 0
-    NO_PRICE = 1
-    BELOW_INTRINSIC = 2
-    ABOVE_BOUND = 3
-    NO_INFORMATION = 4
-    EXPIRED = 5
-
+CHUNK = 8192
+"""Rows that are copied at a time where columns are strided, of another type or broadcast in several axes."""
 
 _FACT = {
     Reason.NO_PRICE: "is missing",
@@ -59,27 +38,37 @@ def implied_volatility(
     time_to_expiry: ArrayLike,
     is_call: ArrayLike,
     discount: ArrayLike = 1.0,
+    is_coin: ArrayLike = False,
+    deterministic: bool = True,
 ) -> ndarray:
     """The volatility at which `black.price` equals each price; annualised, per 1.00, in the broadcast shape.
 
     Raises `CalculationError` that names the first row without one: below intrinsic, at or above the bound,
-    expired, or so deep in the money that the price holds no time value. Inputs as in `greeks.compute`.
+    expired, or so deep in the money that the price holds no time value. Inputs as in `solve`.
 
     >>> implied_volatility([4.2920109414], forward=100.0, strike=110.0, time_to_expiry=1.0, is_call=True).round(9)
     array([0.2])
     """
     volatility, reason = solve(
-        price, forward=forward, strike=strike, time_to_expiry=time_to_expiry, is_call=is_call, discount=discount
+        price,
+        forward=forward,
+        strike=strike,
+        time_to_expiry=time_to_expiry,
+        is_call=is_call,
+        discount=discount,
+        is_coin=is_coin,
+        deterministic=deterministic,
     )
     if np.any(reason):
         bad = np.argwhere(reason != Reason.FOUND)
         at = tuple(int(i) for i in bad[0])
-        columns = np.broadcast_arrays(price, forward, strike, time_to_expiry, volatility)
-        value, F, K, tau = (column[at] for column in columns[:4])
+        columns = np.broadcast_arrays(price, forward, strike, time_to_expiry, is_coin, volatility)
+        value, F, K, tau, coins = (column[at] for column in columns[:5])
         place = f"row {', '.join(map(str, at))}: " if at else ""
+        unit = " coins" if coins else ""
         more = f" ({len(bad) - 1} more rows)" if len(bad) > 1 else ""
         raise CalculationError(
-            f"{place}price {value} {_FACT[Reason(reason[at])]} "
+            f"{place}price {value}{unit} {_FACT[Reason(reason[at])]} "
             f"(forward {F}, strike {K}, {tau:g} years){more}; no volatility exists: {_REMEDY}."
         )
     return volatility
@@ -93,154 +82,109 @@ def solve(
     time_to_expiry: ArrayLike,
     is_call: ArrayLike,
     discount: ArrayLike = 1.0,
+    is_coin: ArrayLike = False,
+    deterministic: bool = True,
 ) -> tuple[Quotes, Reasons]:
-    """Implied volatility (NaN where there is none) and the `Reason` of each row.
+    """Implied volatility (NaN where there is none) and the `Reason` of each row, in the broadcast shape.
 
-    A NaN price is a missing quote and gets NO_PRICE; any other input that is no number is refused.
-    The time value b = (V/D − intrinsic)/min(F, K) is matched by Halley steps inside a bracket, on ln b below one
-    half and on ln(1 − b) above, where the share of time value has the closed forms of `black.time_value`.
+    A NaN price is a missing quote and gets NO_PRICE; any other input that is no number is refused. Prices are in
+    quote currency, and where `is_coin` is true in coins per coin of the underlying, V = price × F, as inverse
+    options are quoted. `deterministic` gives the same bits on every machine; without it, multiply-adds are fused.
+    The bits of a row depend on nothing beside it in either case. Threads may call it at the same time.
 
     >>> volatility, reason = solve([4.29201094, 120.0], forward=100.0, strike=110.0, time_to_expiry=1.0, is_call=True)
     >>> volatility.round(6), [Reason(code).name for code in reason]
     (array([0.2, nan]), ['FOUND', 'ABOVE_BOUND'])
+    >>> volatility, _ = solve(0.0429201094, forward=100.0, strike=110.0, time_to_expiry=1.0, is_call=True, is_coin=True)
+    >>> round(float(volatility), 6)
+    0.2
     """
-    at = black.options(
-        forward=forward,
-        strike=strike,
-        volatility=0.0,
-        time_to_expiry=time_to_expiry,
-        is_call=is_call,
-        discount=discount,
-    )
-    value = _prices(price)
+    value = _in_quote_currency(price, forward, is_coin)
+    given = (value, forward, strike, time_to_expiry, is_call, discount)
     try:
-        value, F, K, tau, side, D, k = np.broadcast_arrays(
-            value, at.forward, at.strike, at.time_to_expiry, at.side, at.discount, at.log_moneyness
-        )
-    except ValueError:
-        raise InputError(
-            f"shapes do not broadcast: price {value.shape}, options {at.forward.shape}; pass one price per option."
-        ) from None
-    undiscounted = value / D
-    intrinsic = np.maximum(side * (F - K), 0.0)
-    time_value = undiscounted - intrinsic
-    least = np.minimum(F, K)
-    reason = _reasons(undiscounted, time_value, least, intrinsic)
-    reason = np.where(tau <= TINY, Reason.EXPIRED, reason)
-    reason = np.where(np.isnan(value), Reason.NO_PRICE, reason)
-    found = reason == Reason.FOUND
-    x, scale = np.abs(k[found]), least[found]
-    s = deviation_of(time_value[found], least=scale, distance=x)
-    is_inside = intrinsic[found] > 0.0
-    is_blind = _is_blind(s, distance=x, bit=np.spacing(undiscounted[found]) / scale, is_inside=is_inside)
-    volatility = np.full(value.shape, np.nan)
-    volatility[found] = np.where(is_blind, np.nan, s / np.sqrt(tau[found]))
-    reason[found] = np.where(is_blind, Reason.NO_INFORMATION, Reason.FOUND)
+        columns = _columns(given)
+        shape = np.broadcast_shapes(*(column.shape for column in columns))
+    except (TypeError, ValueError):
+        return _slowly(given)  # which says what is wrong
+    volatility, reason = np.empty(shape), np.empty(shape, dtype=np.int8)
+    if volatility.size == 0 or not _solve_blocks(columns, volatility, reason, deterministic=deterministic):
+        return _slowly(given)
+    is_left = reason < 0
+    if np.any(is_left):
+        volatility[is_left], reason[is_left] = _slowly([np.broadcast_to(column, shape)[is_left] for column in columns])
     return volatility, reason
 
 
-def deviation_of(time_value: Vector, *, least: Vector, distance: Vector) -> Vector:
-    """Deviation s = σ√τ at which the time value is the given one, with `least` = min(F, K), `distance` = |ln(F/K)|.
+def _solve_blocks(columns: Sequence[ndarray], volatility: ndarray, reason: ndarray, *, deterministic: bool) -> bool:
+    """Run the compiled solver over all rows; False if an input is out of bounds, negative reasons where it gave up."""
+    from greekdrift.greeks import implied_kernel  # noqa: PLC0415 - numba must not load with the package
 
-    >>> deviation_of(np.array([7.965567455405804]), least=np.array([100.0]), distance=np.array([0.0])).round(12)
-    array([0.2])
-    """
-    is_high = time_value > 0.5 * least
-    deviation = np.empty_like(time_value)
-    with np.errstate(under="ignore"):
-        low = ~is_high
-        target = np.log(time_value[low]) - np.log(least[low])
-        deviation[low] = _bracketed(_low, distance[low], target, _low_guess(distance[low], target))
-        x = distance[is_high]
-        target = np.log((least[is_high] - time_value[is_high]) / least[is_high])
-        guess = np.maximum(-2.0 * ndtri(0.5 * np.exp(target)), np.sqrt(2.0 * x))
-        deviation[is_high] = _bracketed(_high, x, target, guess)
-    return deviation
+    engine: Any = implied_kernel.strict if deterministic else implied_kernel.contracted
+    found, codes, start = volatility.reshape(-1), reason.reshape(-1), 0
+    for chunk in _chunks(columns, volatility.shape):
+        rows = max(column.size for column in chunk)
+        if not engine(*chunk, found[start : start + rows], codes[start : start + rows]):
+            return False
+        start += rows
+    return True
 
 
-def _prices(price: ArrayLike) -> Quotes:
-    try:
-        value = np.asarray(price, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise InputError(f"price {price!r} is not an array of numbers.") from None
-    is_good = (np.abs(value) <= LARGEST) | np.isnan(value)
-    if not np.all(is_good):
-        black.refuse("price", value, is_good, f"a number up to {LARGEST:g}")
-    return value
-
-
-def _reasons(undiscounted: Quotes, time_value: Quotes, least: Quotes, intrinsic: Quotes) -> Reasons:
-    """Reason by the bounds 0 < time value < min(F, K), with a band of rounding about 0."""
-    noise = np.where(intrinsic > 0.0, 8.0 * np.finfo(np.float64).eps * np.abs(undiscounted), SMALLEST)
-    reason = np.where(time_value >= least, Reason.ABOVE_BOUND, Reason.FOUND)
-    reason = np.where(np.abs(time_value) <= noise, Reason.NO_INFORMATION, reason)
-    return np.where(time_value < -noise, Reason.BELOW_INTRINSIC, reason)
-
-
-def _is_blind(s: Vector, *, distance: Vector, bit: Vector, is_inside: Mask) -> Mask:
-    """Whether the last bit of the price, a share `bit` of min(F, K), moves s by more than `COARSEST`: bit / (s β′)."""
-    h, t = distance / s, 0.5 * s
-    with np.errstate(under="ignore"):
-        slope = black.normal_density(h - t) * s
-    return (bit > COARSEST * slope) | (is_inside & (h > FARTHEST))
-
-
-def _low(x: Vector, s: Vector) -> tuple[Vector, Vector, Vector]:
-    """Value ln β(s), its derivative, and half its second over its first; β′ = φ(h − t), β″ = β′ (h² − t²)/s."""
-    h, t = x / s, 0.5 * s
-    g = mills_difference(h, t)
-    value = np.log(g) - 0.5 * np.maximum(h - t, -CERTAIN) ** 2 - 0.5 * log(2.0 * pi)
-    return value, 1.0 / g, 0.5 * ((h - t) * (h + t) / s - 1.0 / g)
-
-
-def _high(x: Vector, s: Vector) -> tuple[Vector, Vector, Vector]:
-    """The same of ln(1 − β(s)), where 1 − β = φ(h − t) (m(t − h) + m(t + h))."""
-    h, t = x / s, 0.5 * s
-    g = mills_ratio(np.maximum(t - h, -CERTAIN)) + mills_ratio(t + h)
-    value = np.log(g) - 0.5 * (t - h) ** 2 - 0.5 * log(2.0 * pi)
-    return value, -1.0 / g, 0.5 * ((h - t) * (h + t) / s + 1.0 / g)
-
-
-def _low_guess(x: Vector, target: Vector) -> Vector:
-    """Root of (x/s − s/2)² = −2 (ln b + ln√(2π) − ln g), twice, with g ≈ s/(1 + h²) after a first g = 1."""
-    s = _root(x, target)
-    for _ in range(2):
-        s = _root(x, target - np.log(s / (1.0 + (x / s) ** 2)))
-    return s
-
-
-def _root(x: Vector, log_density: Vector) -> Vector:
-    q = np.sqrt(np.maximum(-2.0 * log_density - log(2.0 * pi), 0.0))
-    wing = 2.0 * x / (q + np.sqrt(q * q + 2.0 * x) + TINY)
-    return np.maximum(wing, np.exp(np.minimum(log_density, 0.0)))
-
-
-def _bracketed(
-    function: Callable[[Vector, Vector], tuple[Vector, Vector, Vector]], x: Vector, target: Vector, guess: Vector
-) -> Vector:
-    """Root s of function(x, s) = target by Halley's method; a step that leaves the bracket is replaced by bisection."""
-    s = guess.copy()
-    lower, upper = np.full_like(s, 1e-30), np.full_like(s, 1e4)
-    active = np.arange(s.size)
-    for _ in range(ITERATIONS):
-        here = s[active]
-        value, slope, bend = function(x[active], here)
-        error = value - target[active]
-        is_above = error * slope > 0.0
-        upper[active] = np.where(is_above, here, upper[active])
-        lower[active] = np.where(is_above, lower[active], here)
-        newton = error / slope
-        step = newton / np.clip(1.0 - newton * bend, 0.5, 2.0)
-        moved = here - step
-        inside = (moved > lower[active]) & (moved < upper[active])
-        is_done = np.abs(step) <= 1e-7 * here  # the next error is of third order in this step
-        moved = np.where(inside | is_done, moved, np.sqrt(lower[active] * upper[active]))
-        s[active] = moved
-        active = active[~is_done]
-        if active.size == 0:
-            return s
-    worst = int(active[0])
-    raise CalculationError(
-        f"implied volatility did not settle in {ITERATIONS} steps at |ln(F/K)| = {x[worst]} and log share "
-        f"{target[worst]}; check the units of forward, strike and price."
+def _chunks(columns: Sequence[ndarray], shape: tuple[int, ...]) -> Iterator[list[ndarray]]:
+    """Columns as read-only contiguous vectors, of one element where that serves all rows; copied only if they must."""
+    if all(column.size == 1 or (column.shape == shape and _is_plain(column)) for column in columns):
+        yield [_vector(column) for column in columns]
+        return
+    single = {i: _vector(column) for i, column in enumerate(columns) if column.size == 1}
+    varying = [column for column in columns if column.size != 1]
+    layout: Any = [["readonly", "contig", "aligned"]] * len(varying)  # numpy's stub does not know "contig"
+    rows = np.nditer(
+        varying,
+        flags=["external_loop", "buffered", "zerosize_ok"],
+        op_flags=layout,
+        order="C",
+        buffersize=CHUNK,
     )
+    for row in rows:
+        parts = iter(row if len(varying) > 1 else [row])
+        yield [single[i] if i in single else _vector(next(parts)) for i in range(len(columns))]
+
+
+def _vector(column: ndarray) -> ndarray:
+    vector = column.reshape(-1)
+    vector.flags.writeable = False
+    return vector
+
+
+def _is_plain(column: ndarray) -> bool:
+    return column.flags.c_contiguous and column.flags.aligned
+
+
+def _columns(given: Sequence[ArrayLike]) -> list[ndarray]:
+    columns = [np.asarray(column) for column in given]
+    kinds = [np.float64, np.float64, np.float64, np.float64, np.bool_, np.float64]
+    return [column.astype(kind, casting="same_kind", copy=False) for column, kind in zip(columns, kinds, strict=True)]
+
+
+def _slowly(given: Sequence[ArrayLike]) -> tuple[Quotes, Reasons]:
+    price, forward, strike, time_to_expiry, is_call, discount = given
+    return implied_truth.solve(
+        price, forward=forward, strike=strike, time_to_expiry=time_to_expiry, is_call=is_call, discount=discount
+    )
+
+
+def _in_quote_currency(price: ArrayLike, forward: ArrayLike, is_coin: ArrayLike) -> ArrayLike:
+    """Prices times the forward where they are in coins; as they came where none is."""
+    coins = np.asarray(is_coin)
+    if coins.dtype != np.bool_:
+        raise InputError(f"is_coin has type {coins.dtype}; pass booleans, True for prices in coins.")
+    if coins.ndim == 0 and not coins:
+        return price
+    value = implied_truth.prices(price)
+    try:
+        unit = np.where(coins, np.asarray(forward, dtype=np.float64), 1.0)
+        with np.errstate(invalid="ignore", over="ignore"):
+            return value * unit
+    except (TypeError, ValueError):
+        raise InputError(
+            f"price {value.shape}, is_coin {coins.shape} and forward do not multiply; pass one number per option."
+        ) from None
