@@ -31,6 +31,8 @@ VENUE_FACTOR = {
     "speed": 1.0,
     "zomma": 1.0 / 100.0,
     "color": 1.0 / DAYS_PER_YEAR,
+    "strike_delta": 1.0,
+    "strike_gamma": 1.0,
 }
 """Internal value × factor = venue value (vega and rho per point, theta, charm and color per day)."""
 

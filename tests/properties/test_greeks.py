@@ -40,7 +40,8 @@ def test_put_call_parity(option):
     call, put = (compute(EVERY, **option, is_call=side) for side in (True, False))
     F, K, tau, D = (option[name] for name in ("forward", "strike", "time_to_expiry", "discount"))
     r = -np.log(D) / tau
-    right = {"price": D * (F - K), "delta": D, "theta": r * D * (F - K), "rho": tau * D * K, "charm": r * D}
+    right = {"price": D * (F - K), "delta": D, "theta": r * D * (F - K), "rho": tau * D * K, "charm": r * D,
+             "strike_delta": -D}  # fmt: skip
     for name in EVERY:
         scale = max(abs(call[name]), abs(put[name]), abs(right.get(name, 0.0)), 1e-300)
         assert abs(call[name] - put[name] - right.get(name, 0.0)) <= 1e-11 * scale, name
@@ -54,7 +55,8 @@ def test_homogeneity_of_degree_one(option, is_call, exponent):
     Powers of two scale F and K without rounding, so that the law holds to the last digits.
     """
     factor = 2.0**exponent
-    degree = {"delta": 0, "gamma": -1, "vanna": 0, "charm": 0, "speed": -2, "zomma": -1, "color": -1}
+    degree = {"delta": 0, "gamma": -1, "vanna": 0, "charm": 0, "speed": -2, "zomma": -1, "color": -1,
+              "strike_delta": 0, "strike_gamma": -1}  # fmt: skip
     scaled = option | {"forward": factor * option["forward"], "strike": factor * option["strike"]}
     before, after = compute(EVERY, **option, is_call=is_call), compute(EVERY, **scaled, is_call=is_call)
     size = largest_terms(option, before)

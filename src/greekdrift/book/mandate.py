@@ -10,7 +10,7 @@ from greekdrift.book.numbers import as_floats, sorted_floats
 from greekdrift.errors import BookError, nearest
 from greekdrift.units import VENUE_FACTOR
 
-BANDED = tuple(name for name in VENUE_FACTOR if name != "price")
+BANDED = tuple(name for name in VENUE_FACTOR if name != "price" and not name.startswith("strike_"))
 
 LONGEST_VALIDITY = 31_536_000.0
 """Seconds that a proposal can stay valid at most, a year; more is a slip of the keyboard."""

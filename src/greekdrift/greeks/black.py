@@ -1,4 +1,4 @@
-"""Black (1976) on the forward: price, delta, gamma, vega, theta, rho. The slow, readable truth.
+"""Black (1976) on the forward: price, delta, gamma, vega, theta, rho, the strike's. The slow, readable truth.
 
 V = D (F Φ(d₁) − K Φ(d₂)) for a call,  D (K Φ(−d₂) − F Φ(−d₁)) for a put
 d₁ = ln(F/K)/s + s/2,   d₂ = d₁ − s,   s = σ√τ
@@ -186,6 +186,32 @@ def rho(at: Options) -> Quotes:
         return at.side * at.time_to_expiry * at.discount * at.strike * ndtr(at.side * at.d2)
 
 
+def strike_delta(at: Options) -> Quotes:
+    """Change of the price per unit of the strike: ∂V/∂K = ∓D Φ(±d₂).
+
+    Minus the discounted probability of exercise for calls, plus for puts. Source: Hull, chapter 19 (by homogeneity,
+    V = F ∂V/∂F + K ∂V/∂K).
+
+    >>> strike_delta(options(forward=[90.0, 110.0], strike=100.0, volatility=0.0, time_to_expiry=1.0, is_call=True))
+    array([-0., -1.])
+    """
+    with np.errstate(under="ignore"):
+        return -at.discount * at.side * ndtr(at.side * at.d2)
+
+
+def strike_gamma(at: Options) -> Quotes:
+    """Change of strike delta per unit of the strike: ∂²V/∂K² = D φ(d₂) / (K s).
+
+    The discounted density of the forward at expiry. Source: Breeden and Litzenberger (1978). Per quote currency.
+
+    >>> at = options(forward=100.0, strike=100.0, volatility=0.5, time_to_expiry=0.25, is_call=False)
+    >>> round(float(strike_gamma(at)), 6)
+    0.015834
+    """
+    with np.errstate(under="ignore"):
+        return at.discount * normal_density(at.d2) * inverse(at.strike) * inverse(at.deviation)
+
+
 def time_value(distance: Quotes, half: Quotes) -> Quotes:
     """Time value of an option as a share of min(F, K), from h = |ln(F/K)|/s and t = s/2.
 
@@ -251,6 +277,8 @@ def log_ratio(numerator: Quotes, denominator: Quotes) -> Quotes:
     with np.errstate(all="ignore"):
         relative = (numerator - denominator) / denominator
         plain = np.log(numerator / denominator)
+        apart = np.log(numerator) - np.log(denominator)
+        plain = np.where(np.abs(apart) > 600.0, apart, plain)  # the quotient may be denormal
         is_near = np.abs(relative) < 0.5
         ratio = np.where(is_near, np.log1p(np.where(is_near, relative, 0.0)), plain)
         return np.where(numerator == denominator, 0.0, ratio)

@@ -1,7 +1,9 @@
 """Name → function of each quantity, and `compute`, which evaluates several on one set of options."""
 
 from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
+from functools import cache, lru_cache
+from importlib import import_module
+from types import MappingProxyType, ModuleType
 
 import numpy as np
 from numpy import ndarray
@@ -27,6 +29,8 @@ QUANTITIES: Mapping[str, Quantity] = MappingProxyType(
         "speed": higher.speed,
         "zomma": higher.zomma,
         "color": higher.color,
+        "strike_delta": black.strike_delta,
+        "strike_gamma": black.strike_gamma,
     }
 )
 
@@ -41,25 +45,34 @@ def compute(
     is_call: ArrayLike,
     discount: ArrayLike = 1.0,
     deterministic: bool = True,
+    threads: int | None = None,
 ) -> dict[str, ndarray]:
     """Named quantities of European options on the forward (Black 1976), by name, in the broadcast shape.
 
-    Names: price, delta, gamma, vega, theta, rho, vanna, volga, charm, veta, speed, zomma, color; formulas in
-    `greeks.black` and `greeks.higher`. Units: volatility and vega per 1.00, time, theta, charm, veta and color per
-    year of 365 days, quote currency; `units.to_venue` converts. Derivatives are to the forward; those to time
-    are as the calendar moves on, so that a long option's theta is negative.
-    `deterministic` asks for the same bits on every call; the numpy evaluation gives them in either case.
+    Names: price, delta, gamma, vega, theta, rho, vanna, volga, charm, veta, speed, zomma, color, strike_delta,
+    strike_gamma; formulas in `greeks.black` and `greeks.higher`, whose compiled twin this is. Only what is named is
+    computed. Units: volatility and vega per 1.00, time, theta, charm, veta and color per year of 365 days, quote
+    currency; `units.to_venue` converts. Derivatives are to the forward; those to time are as the calendar moves
+    on, so that a long option's theta is negative.
+
+    An option has the same bits alone and in any company, order, layout and number of threads. `deterministic`
+    asks for the same bits on every machine; without it multiply-adds are fused, which is faster and no less
+    accurate. Beside the calling one, `threads` is how many may share the work, by default as many as numba may
+    use; few options stay on one. The arrays of one call are rows of one block of memory.
 
     >>> values = compute(["delta", "vega"], forward=100.0, strike=[90.0, 110.0], volatility=0.5,
     ...                  time_to_expiry=0.25, is_call=[True, False])
     >>> values["delta"].round(4), values["vega"].round(4)
     (array([ 0.7076, -0.6011]), array([17.1807, 19.3029]))
     """
-    del deterministic
-    wanted = [names] if isinstance(names, str) else list(names)
-    for name in wanted:
-        if name not in QUANTITIES:
-            raise InputError(f'unknown quantity "{name}"; {nearest(name, QUANTITIES)}')
+    wanted = (names,) if isinstance(names, str) else tuple(names)
+    codes = _codes(wanted)
+    if threads is not None and threads < 1:
+        raise InputError(f"threads {threads} is not a positive number; pass 1 for the calling thread alone.")
+    inputs = (forward, strike, volatility, time_to_expiry, discount, is_call)
+    found = _columns().evaluate(codes, inputs, is_strict=deterministic, threads=threads)
+    if found is not None:
+        return dict(zip(wanted, found, strict=True))
     at = black.options(
         forward=forward,
         strike=strike,
@@ -68,4 +81,20 @@ def compute(
         is_call=is_call,
         discount=discount,
     )
-    return {name: np.asarray(QUANTITIES[name](at)) for name in wanted}
+    return {name: np.empty(at.forward.shape) for name in wanted}
+
+
+@lru_cache
+def _codes(names: tuple[str, ...]) -> ndarray:
+    """Places of the names in `QUANTITIES`, which are the codes of the kernel."""
+    order = list(QUANTITIES)
+    for name in names:
+        if name not in QUANTITIES:
+            raise InputError(f'unknown quantity "{name}"; {nearest(name, QUANTITIES)}')
+    return np.array([order.index(name) for name in names], dtype=np.int64)
+
+
+@cache
+def _columns() -> ModuleType:
+    """The compiled pages, loaded at the first call: who needs formulas only stays free of the compiler."""
+    return import_module("greekdrift.greeks.columns")
