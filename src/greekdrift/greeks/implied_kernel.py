@@ -10,7 +10,7 @@ of degree 6 by 6. Above one half, s = (q + √(q² + 2x)) c(r, z) with q² = −
 z = 1/√(1 + q²/2), degree 4 by 4. Both are fitted to the smallest largest error, 2.9e-4 and 2.3e-4, on 0 ≤ x ≤ 25
 and shares from 1e-290 to 1 − 1e-16.
 
-Step. Householder's of order five: an error e becomes at most 3.3 e⁵. The Mills ratio is m(y) = v R(ζ),
+Step. Householder's of order five: an error e becomes less than 5 e⁵. The Mills ratio is m(y) = v R(ζ),
 v = 1/(y + 5), ζ = 1 − 8.5 v, with a polynomial R of degree 24, exact to 2e-16 for y ≥ −0.75; a difference of two
 values comes from the divided difference of R, so that nothing cancels at any s.
 
