@@ -1,7 +1,7 @@
 """Coin view: derivatives of the coin value by bumping, linear rows without one, unknown names refused."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -59,14 +59,35 @@ def test_linear_contracts_have_no_value_in_coins(every_kind: Chain) -> None:
         assert np.all(np.isfinite(found[name][linear]) if name == "delta" else np.isnan(found[name][linear]))
 
 
-def test_inside_the_settlement_window_only_value_and_delta_are_known(every_kind: Chain) -> None:
-    moment = datetime(2025, 6, 2, 7, 50, tzinfo=UTC)
-    late = replace(every_kind, as_of=moment, known_at=moment, settlement_average_minutes=30.0)
-    found = coin_quantities(late, ("value", "delta", "vega"))
-    row = late.row_of["ETH-2JUN25-2600-P"]
-    assert late.settlement_window > late.time_to_expiry[row]
-    assert np.isfinite([found["value"][row], found["delta"][row]]).all()
-    assert np.isnan(found["vega"][row])
+def test_inside_the_settlement_window_they_are_derivatives_to_the_index(every_kind: Chain) -> None:
+    moment = datetime(2025, 6, 27, 7, 50, tzinfo=UTC)
+    few = every_kind.take(np.flatnonzero(every_kind.underlying == "BTC"))
+    near = few.expiry == few.expiry[0]
+    forward = np.where(near, 100_050.0, few.forward)
+    late = replace(few, as_of=moment, known_at=moment, settlement_average_minutes=30.0, forward=forward)
+    share = np.minimum(late.time_to_expiry / late.settlement_window, 1.0)
+    is_inside, step = share < 1.0, 1e-5
+    at = np.flatnonzero(is_inside & late.is_inverse)
+    assert at.size == 3
+
+    def coins(x: float, seconds: float = 0.0) -> np.ndarray:
+        """Delta in coins per USD of the index: ∂(coin value)/∂S, from the net delta."""
+        then = moment + timedelta(seconds=seconds)
+        w = (share * late.settlement_window - seconds / 31_536_000.0) / late.settlement_window
+        index = 1e5 * (1.0 + x)
+        forward = late.forward + np.where(is_inside, w * 1e5, late.forward) * x
+        moved = replace(late, as_of=then, known_at=then, forward=forward, index_price={"BTC": index})
+        return coin_quantities(moved, ("delta",), at)["delta"] / index
+
+    found = coin_quantities(late, ("gamma", "charm", "vega", "color"), at)
+    width = 2.0 * step * 1e5
+    gamma = (coins(step) - coins(-step)) / width
+    assert found["gamma"] == pytest.approx(gamma, rel=1e-4, abs=1e-18)
+    charm = (coins(0.0, 0.5) - coins(0.0, -0.5)) * 31_536_000.0
+    assert found["charm"] == pytest.approx(charm, rel=1e-4, abs=1e-9)
+    color = [(coins(step, dt) - coins(-step, dt)) / width for dt in (0.5, -0.5)]
+    assert found["color"] == pytest.approx((color[0] - color[1]) * 31_536_000.0, rel=1e-3, abs=1e-12)
+    assert np.all(np.isfinite(found["vega"]))
 
 
 def test_rows_are_those_asked_for_and_names_are_checked(every_kind: Chain) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from greekdrift.book import Account, Position
 from greekdrift.errors import InputError
-from greekdrift.greeks import QUANTITIES, inverse
+from greekdrift.greeks import QUANTITIES, inverse, settlement
 from greekdrift.greeks.black import options
 from greekdrift.greeks.exposure import deltas, exposure, line_quantities
 from greekdrift.greeks.inverse import delta_net, linear_pnl, option_pnl, pnl_coin, pnl_usd, price_coin
@@ -111,6 +111,51 @@ def test_coin_greeks_are_the_derivatives_of_the_coin_value(is_call, strike, trut
     grown = lambda r: forward * mp.exp((r - mp.mpf(rate)) * tau)  # noqa: E731
     spot_held = lambda r: truth("price", grown(r), strike, volatility, tau, r, is_call) / grown(r)  # noqa: E731
     assert float(found["rho"]) == pytest.approx(float(mp.diff(spot_held, mp.mpf(rate))), rel=1e-10)
+
+
+@pytest.mark.parametrize("strike", [99_950.0, 100_150.0, 100_300.0])
+def test_coin_greeks_inside_the_window_are_the_derivatives_to_the_index(strike):
+    """Of V/F with F = c + w S and the fixed part c held, or F held as time passes."""
+    S, F, volatility, window = 100_000.0, 100_200.0, 0.9, 0.5 / 8760.0
+    w = 0.4
+    at = {"strike": strike, "is_call": True, "window": window}
+    names = tuple(QUANTITIES)
+    found = inverse.fading(names, **at, forward=F, index=S, volatility=volatility, time_to_expiry=w * window)
+
+    def usd(dS=0.0, dv=0.0, dt=0.0):
+        tau = w * window - dt
+        forward = F + tau / window * dS
+        place = {"forward": forward, "index": S + dS, "volatility": volatility + dv}
+        return float(settlement.fading(["price"], **at, **place, time_to_expiry=tau)["price"]) / forward
+
+    h, k, t = 20.0, 1e-3, 1e-4 * w * window
+    assert float(found["price"]) == pytest.approx(usd(), rel=1e-14)
+    assert float(found["delta"]) == pytest.approx((usd(h) - usd(-h)) / (2 * h), rel=1e-3)
+    assert float(found["gamma"]) == pytest.approx((usd(h) - 2 * usd() + usd(-h)) / h**2, rel=1e-2)
+    assert float(found["vega"]) == pytest.approx((usd(dv=k) - usd(dv=-k)) / (2 * k), rel=1e-5)
+    assert float(found["theta"]) == pytest.approx((usd(dt=t) - usd(dt=-t)) / (2 * t), rel=1e-6)
+    cross = (usd(h, k) - usd(-h, k) - usd(h, -k) + usd(-h, -k)) / (4 * h * k)
+    assert float(found["vanna"]) == pytest.approx(cross, rel=1e-2)
+    cross = (usd(h, dt=t) - usd(-h, dt=t) - usd(h, dt=-t) + usd(-h, dt=-t)) / (4 * h * t)
+    assert float(found["charm"]) == pytest.approx(cross, rel=1e-2)
+    bend = [(usd(h, dt=x) - 2 * usd(dt=x) + usd(-h, dt=x)) / h**2 for x in (t, -t)]
+    assert float(found["color"]) == pytest.approx((bend[0] - bend[1]) / (2 * t), rel=2e-2)
+    V, delta = (
+        float(found["price"]) * F,
+        settlement.fading(["delta"], **at, forward=F, index=S, volatility=volatility, time_to_expiry=w * window)[
+            "delta"
+        ],
+    )
+    net = inverse.net(delta, V / F, forward=F, index=S, share=w)
+    assert S * float(found["delta"]) == pytest.approx(float(net), rel=1e-12)
+
+
+def test_coin_greeks_before_the_window_are_the_plain_ones():
+    names = tuple(QUANTITIES)
+    plain = inverse.compute(names, **GRID, is_call=True, discount=0.99)
+    found = inverse.fading(names, **GRID, index=99_000.0, is_call=True, window=0.5 / 8760.0, discount=0.99)
+    for name in names:
+        assert found[name] == pytest.approx(plain[name], rel=1e-9, abs=1e-300), name
 
 
 def test_coin_greeks_by_name():

@@ -5,13 +5,14 @@ Per contract, c coins (Q USD for inverse futures and perpetuals) in size, V the 
 | row                       | value | delta              | gamma, speed           | all others        |
 |---------------------------|-------|--------------------|------------------------|-------------------|
 | inverse option            | c V/F | c (∂V/∂F − V/F)    | c times those of V/F   | c times that of V/F |
-| inverse future, perpetual | 0     | Q/F                | −2 Q/F³, 6 Q/F⁴        | 0                 |
+| inverse future, perpetual | 0     | Q/F                | −2 Q/F³, 6 Q/F⁴        | 0                   |
 | spot                      | size  | size               | 0                      | 0                 |
 | linear                    | NaN   | as in the USD view | NaN                    | NaN               |
 
 Linear contracts are paid in USD and have no value in the coin. Delta is the net (premium-adjusted) one, in coins; the
 others are derivatives of the coin value, as in `greeks.inverse.compute`, so that gamma is in coins per USD². Inside
-the settlement window an option has value and delta, but no other Greeks in coins (NaN).
+the settlement window they are derivatives to the index (`greeks.inverse.fading`); a dated future's are those of
+Q (1/F₀ − 1/F) with dF/dS = w, and it has charm and color there.
 """
 
 from collections.abc import Sequence
@@ -59,26 +60,32 @@ def _fill_options(chain: Chain, at: ndarray, greeks: Sequence[str], found: dict[
     rows = at[to]
     if not rows.size or not greeks:
         return
-    values = inverse.compute(
+    values = inverse.fading(
         greeks,
         forward=chain.forward[rows],
+        index=chain.index[rows],
+        window=chain.settlement_window,
         strike=chain.strike[rows],
         volatility=chain.mark_iv[rows],
         time_to_expiry=chain.time_to_expiry[rows],
         is_call=chain.is_call[rows],
     )
     years = chain.time_to_expiry[rows]
-    is_whole = floating_share(years, window=chain.settlement_window) == 1.0
     for name, column in values.items():
-        alive = np.where(is_whole, chain.contract_size[rows] * column, np.nan)
-        found[name][to] = np.where(years > 0.0, alive, 0.0)
+        found[name][to] = np.where(years > 0.0, chain.contract_size[rows] * column, 0.0)
 
 
 def _fill_futures(chain: Chain, at: ndarray, greeks: Sequence[str], found: dict[str, Rows]) -> None:
-    """Convexity of inverse futures and perpetuals, Q (1/F₀ − 1/F)."""
+    """Derivatives of Q (1/F₀ − 1/F) with dF/dS = w, which falls by 1/τ of itself a year inside the window."""
     to = ~chain.is_option[at] & chain.is_inverse[at] & (chain.time_to_expiry[at] > 0.0)
-    size, forward = chain.contract_size[at[to]], chain.forward[at[to]]
-    if "gamma" in greeks:
-        found["gamma"][to] = -2.0 * size / forward**3
-    if "speed" in greeks:
-        found["speed"][to] = 6.0 * size / forward**4
+    size, forward, years = chain.contract_size[at[to]], chain.forward[at[to]], chain.time_to_expiry[at[to]]
+    w = floating_share(years, window=chain.settlement_window)
+    delta, gamma = size * w / forward**2, -2.0 * size * w**2 / forward**3
+    known = {
+        "gamma": gamma,
+        "speed": 6.0 * size * w**3 / forward**4,
+        "charm": inverse.future_charm(delta, time_to_expiry=years, share=w),
+        "color": 2.0 * inverse.future_charm(gamma, time_to_expiry=years, share=w),
+    }
+    for name in known.keys() & set(greeks):
+        found[name][to] = known[name]

@@ -13,8 +13,8 @@ Options are valued at the forward and `mark_iv` of their own row, undiscounted. 
 Deltas in coins, value, vega and theta in USD (vega per 1.00, theta per year); gamma is coins per USD. The collateral
 delta of a contract is what it adds to d(equity in USD)/dS beside its coin value, which counts in the coin equity
 (`greeks.inverse`). Futures and perpetuals are marked to market, so that their worth is 0 and, in USD, linear in the
-price. Over the settlement average of the chain's venue, options and dated futures fade (`greeks.settlement`); a
-contract at the very instant of its expiry contributes its settlement value and no risk.
+price. Over the settlement average of the chain's venue, options and dated futures fade (`greeks.settlement`), so that
+a future has a charm there. A contract at the very instant of its expiry contributes its settlement value and no risk.
 """
 
 from collections.abc import Mapping, Sequence
@@ -332,6 +332,7 @@ def _fill_linear(chain: Chain, at: ndarray, line: dict[str, Rows], *, to: ndarra
         "delta_collateral": own_parts(
             chain, net, rows=at, forward=forward, index=index, time_to_expiry=chain.time_to_expiry[at]
         ),
+        "charm": inverse.future_charm(coins, time_to_expiry=chain.time_to_expiry[at], share=share),
         "price": is_alive * size * np.where(is_inverse, 1.0, forward),
         "value_usd": np.where(chain.is_spot[at], size * index, 0.0),
     }

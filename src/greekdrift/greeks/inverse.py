@@ -18,6 +18,7 @@ dF/dS is the share w of the average still to come, and deltas are to the index a
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
@@ -26,12 +27,10 @@ from numpy import asarray, ndarray
 from numpy.typing import ArrayLike
 
 from greekdrift.errors import InputError, nearest
-from greekdrift.greeks import table
+from greekdrift.greeks import settlement, table
 from greekdrift.greeks.black import Options, Quotes, delta, inverse, price
 
 Values = Float[ndarray, "*value"]
-Found = Mapping[str, Values]
-Formula = Callable[[Found, Values], Values]
 
 
 def price_coin(at: Options) -> Quotes:
@@ -83,11 +82,7 @@ def compute(
     >>> float(coin["price"].round(6)), float(coin["vega"].round(6))
     (0.099476, 0.197919)
     """
-    wanted = [names] if isinstance(names, str) else list(names)
-    for name in wanted:
-        if name not in _COIN:
-            raise InputError(f'unknown coin quantity "{name}"; {nearest(name, _COIN)}')
-    usd = tuple(dict.fromkeys(part for name in wanted for part in _COIN[name][0]))
+    wanted, usd = _parts(names)
     found = table.compute(
         usd,
         forward=forward,
@@ -97,9 +92,50 @@ def compute(
         is_call=is_call,
         discount=discount,
     )
-    found["time_to_expiry"] = asarray(time_to_expiry, dtype=float)
-    per_usd = inverse(asarray(forward, dtype=float))
-    return {name: asarray(_COIN[name][1](found, per_usd)) for name in wanted}
+    u = inverse(asarray(forward, dtype=float))
+    grown = asarray(time_to_expiry, dtype=float)
+    return _coin(wanted, Parts(usd=found, u=u, v=u, fades=np.zeros(()), grown=grown))
+
+
+def fading(
+    names: Sequence[str],
+    *,
+    forward: ArrayLike,
+    index: ArrayLike,
+    strike: ArrayLike,
+    volatility: ArrayLike,
+    time_to_expiry: ArrayLike,
+    is_call: ArrayLike,
+    window: ArrayLike,
+    discount: ArrayLike = 1.0,
+) -> dict[str, ndarray]:
+    """The same inside the settlement window, from `settlement.fading`: derivatives of V/F are to the index, dF/dS = w.
+
+    As time passes with the index held the forward is held too. Outside the window the numbers are those of `compute`.
+
+    >>> half = fading("delta", forward=1e4, index=1e4, strike=7e3, volatility=0.6, time_to_expiry=0.25 / 8760.0,
+    ...               is_call=True, window=0.5 / 8760.0)
+    >>> float((1e4 * half["delta"]).round(9))
+    0.35
+    """
+    wanted, usd = _parts(names)
+    found = settlement.fading(
+        usd,
+        forward=forward,
+        index=index,
+        strike=strike,
+        volatility=volatility,
+        time_to_expiry=time_to_expiry,
+        is_call=is_call,
+        window=window,
+        discount=discount,
+    )
+    F, tau = asarray(forward, dtype=float), asarray(time_to_expiry, dtype=float)
+    w = settlement.floating_share(tau, window=window)
+    u = inverse(F)
+    per_year = np.where(w < 1.0, w * inverse(tau), 0.0)
+    grown = tau * np.where(w < 1.0, w * asarray(index, dtype=float) * u, 1.0)
+    return _coin(wanted, Parts(usd=found, u=u, v=w * u, fades=per_year * u, grown=grown))
 
 
 def net(delta: ArrayLike, coins: ArrayLike, *, forward: ArrayLike, index: ArrayLike, share: ArrayLike = 1.0) -> Values:
@@ -114,6 +150,18 @@ def net(delta: ArrayLike, coins: ArrayLike, *, forward: ArrayLike, index: ArrayL
     w = asarray(share, dtype=float)
     ratio = np.where(w < 1.0, asarray(index, dtype=float) / asarray(forward, dtype=float), 1.0)
     return ratio * (asarray(delta, dtype=float) - w * asarray(coins, dtype=float))
+
+
+def future_charm(delta: ArrayLike, *, time_to_expiry: ArrayLike, share: ArrayLike) -> Values:
+    """Change of a dated future's delta per year that passes: −delta/τ inside the settlement window, 0 before it.
+
+    Inside (share w = τ/L < 1) the delta is w times what it was.
+
+    >>> future_charm([0.5, 1.0], time_to_expiry=[0.25, 0.75], share=[0.5, 1.0])
+    array([-2., -0.])
+    """
+    is_inside = asarray(share, dtype=float) < 1.0
+    return -asarray(delta, dtype=float) * np.where(is_inside, inverse(asarray(time_to_expiry, dtype=float)), 0.0)
 
 
 def own_part(
@@ -210,28 +258,67 @@ def linear_pnl(
     return np.where(is_inverse, coins * end, amount * np.where(is_spot, end - start, after - before)), coins
 
 
-def _first(x: str, slope: str) -> Formula:
-    """∂(x/F)/∂F from x and x′."""
-    return lambda at, u: (at[slope] - at[x] * u) * u
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Parts:
+    """Quantities in USD by name, u = 1/F and v = u dF, with dF the move of F per unit of what derivatives are to.
+
+    `fades` is dv/dτ: u/L inside the settlement window, 0 before it; `grown` is the move of ln F per 1.00 of the rate,
+    the spot held.
+    """
+
+    usd: Mapping[str, Values]
+    u: Values
+    v: Values
+    fades: Values
+    grown: Values
 
 
-def _second(x: str, slope: str, bend: str) -> Formula:
-    """∂²(x/F)/∂F² from x, x′ and x″."""
-    return lambda at, u: (at[bend] - 2.0 * u * (at[slope] - at[x] * u)) * u
+def _parts(names: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
+    """The names asked for, and those of the USD quantities that they are made of."""
+    wanted = [names] if isinstance(names, str) else list(names)
+    for name in wanted:
+        if name not in _COIN:
+            raise InputError(f'unknown coin quantity "{name}"; {nearest(name, _COIN)}')
+    return wanted, tuple(dict.fromkeys(part for name in wanted for part in _COIN[name][0]))
 
 
-def _plain(x: str) -> Formula:
-    return lambda at, u: at[x] * u
+def _coin(wanted: Sequence[str], parts: Parts) -> dict[str, ndarray]:
+    return {name: asarray(_COIN[name][1](parts)) for name in wanted}
 
 
-def _speed(at: Found, u: Values) -> Values:
-    return (at["speed"] - 3.0 * u * (at["gamma"] - 2.0 * u * (at["delta"] - at["price"] * u))) * u
+def _first(x: str, slope: str) -> "Formula":
+    """First derivative of x/F, from x and x′."""
+    return lambda at: (at.usd[slope] - at.usd[x] * at.v) * at.u
 
 
-def _rho(at: Found, u: Values) -> Values:
-    """Spot held: F grows by τ F per unit of the rate, so that the coin value loses τ V/F."""
-    return (at["rho"] - at["time_to_expiry"] * at["price"]) * u
+def _second(x: str, slope: str, bend: str) -> "Formula":
+    """Second derivative of x/F, from x, x′ and x″."""
+    return lambda at: (at.usd[bend] - 2.0 * at.v * (at.usd[slope] - at.usd[x] * at.v)) * at.u
 
+
+def _plain(x: str) -> "Formula":
+    return lambda at: at.usd[x] * at.u
+
+
+def _charm(at: Parts) -> Values:
+    return (at.usd["charm"] - at.usd["theta"] * at.v + at.usd["price"] * at.fades) * at.u
+
+
+def _color(at: Parts) -> Values:
+    moved = at.usd["color"] - 2.0 * at.v * (at.usd["charm"] - at.usd["theta"] * at.v)
+    return (moved + 2.0 * at.fades * (at.usd["delta"] - 2.0 * at.usd["price"] * at.v)) * at.u
+
+
+def _speed(at: Parts) -> Values:
+    inner = at.usd["gamma"] - 2.0 * at.v * (at.usd["delta"] - at.usd["price"] * at.v)
+    return (at.usd["speed"] - 3.0 * at.v * inner) * at.u
+
+
+def _rho(at: Parts) -> Values:
+    return (at.usd["rho"] - at.grown * at.usd["price"]) * at.u
+
+
+Formula = Callable[[Parts], Values]
 
 _COIN: Mapping[str, tuple[tuple[str, ...], Formula]] = MappingProxyType(
     {
@@ -244,8 +331,8 @@ _COIN: Mapping[str, tuple[tuple[str, ...], Formula]] = MappingProxyType(
         "zomma": (("vega", "vanna", "zomma"), _second("vega", "vanna", "zomma")),
         "volga": (("volga",), _plain("volga")),
         "theta": (("theta",), _plain("theta")),
-        "charm": (("theta", "charm"), _first("theta", "charm")),
-        "color": (("theta", "charm", "color"), _second("theta", "charm", "color")),
+        "charm": (("price", "theta", "charm"), _charm),
+        "color": (("price", "delta", "theta", "charm", "color"), _color),
         "veta": (("veta",), _plain("veta")),
         "rho": (("price", "rho"), _rho),
         "strike_delta": (("strike_delta",), _plain("strike_delta")),

@@ -178,7 +178,7 @@ def _value(band: Band, lines: list[Line], account: Account, mandate: Mandate) ->
     for line in lines:
         if line.instrument.underlying == band.underlying and line.is_alive:
             share = _share(band, line, mandate)
-            per_contract = _delta(band, line) if band.greek == "delta" else line.size * line.greeks[band.greek]
+            per_contract = _delta(band, line) if band.greek == "delta" else _higher(band, line)
             parts.append(share * line.contracts * per_contract)
     if band.greek == "delta" and band.view is View.COLLATERAL:
         parts.append(account.collateral.get(band.underlying, 0.0))
@@ -196,6 +196,14 @@ def _share(band: Band, line: Line, mandate: Mandate) -> float:
     if band.greek == "gamma" and mandate.gamma_fade_days > 0.0:
         return min(days / mandate.gamma_fade_days, 1.0)
     return 1.0
+
+
+def _higher(band: Band, line: Line) -> float:
+    """Any other Greek of one contract: of linear ones only charm, by which a dated future's delta falls to 0."""
+    if band.greek == "charm" and line.instrument.kind is Kind.FUTURE and line.share < 1.0:
+        delta = line.share / line.forward if line.instrument.is_inverse else line.share
+        return -line.size * delta / line.years
+    return line.size * line.greeks[band.greek]
 
 
 def _delta(band: Band, line: Line) -> float:
