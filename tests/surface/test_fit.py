@@ -1,13 +1,16 @@
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from greekdrift.errors import CalculationError
+from greekdrift.greeks import compute
 from greekdrift.surface import arbitrage, svi
-from greekdrift.surface.fit import fit, parameters
+from greekdrift.surface.fit import fit, parameters, surface_of
 from greekdrift.surface.slices import expiries
+
+AS_OF = datetime(2026, 2, 5, 16, tzinfo=UTC)
 
 
 def test_known_smiles_come_back_through_noise_and_spreads(chain, surface, truth):
@@ -34,15 +37,18 @@ def test_crossed_and_missing_quotes_do_not_move_the_fit(build, frame, chain, sur
     np.testing.assert_allclose(found.volatility(z), surface.slices[3].volatility(z), rtol=5e-3)
 
 
-@pytest.mark.parametrize(("n", "method"), [(1, "flat"), (2, "flat"), (3, "three_parameters"), (4, "three_parameters")])
-def test_thin_slices_fall_back_and_say_so(chain, n, method):
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
+def test_thin_slices_lean_on_ssvi_and_say_so(chain, n):
     rows = list(expiries(chain))[3][2]
     is_out = chain.is_call[rows] == (chain.strike[rows] >= chain.forward[rows])
     out = rows[is_out]
     k = np.log(chain.strike[out] / chain.forward[out])
     few = out[np.argsort(np.abs(k))[: 3 * n : 3]]
-    one = fit(chain.take(few)).slices[0]
-    assert (one.method, one.n_quotes) == (method, n)
+    thin = fit(chain.take(few))
+    one = thin.slices[0]
+    assert (one.method, one.n_quotes) == ("ssvi", n)
+    assert [(each.underlying, each.expiry) for each in thin.refused] == [(one.underlying, one.expiry)]
+    assert f"{n} usable quotes" in thin.refused[0].reason
     np.testing.assert_allclose(one.atm_volatility, chain.mark_iv[few].mean(), rtol=0.1)
     assert arbitrage.is_butterfly_free(one)
 
@@ -75,23 +81,128 @@ def test_an_absurd_smile_still_gives_a_clean_slice():
     assert arbitrage.butterfly_g(np.linspace(-5.0, 5.0, 401) * deviation, **shape).min() >= 0.0
 
 
-def test_later_expiries_stay_above_earlier_ones_where_quoted(surface):
+def crossing_chain(build, frame, share: float):
+    """The third expiry of BTC with its volatilities cut, so that its quotes lie below the second expiry's."""
+    moment = sorted({name.split("-")[1] for name in frame["name"] if name.startswith("BTC-") and name.count("-") == 3})
+    other = frame.copy()
+    lowered = other["name"].str.contains("BTC-13FEB26-")
+    assert lowered.any(), moment
+    other.loc[lowered, "mark_iv"] *= share
+    return build(other.assign(bid=np.nan, ask=np.nan))
+
+
+def least_rise(earlier, later) -> float:
+    k = np.linspace(-5.0, 5.0, 4001) * max(earlier.deviation, later.deviation)
+    return float(arbitrage.calendar_gap(earlier, later, k).min())
+
+
+@pytest.mark.parametrize("share", [1.0, 0.6, 0.3])
+def test_no_slice_lies_below_an_earlier_one_whatever_the_quotes(build, frame, share):
+    surface = fit(crossing_chain(build, frame, share))
+    assert arbitrage.check(surface) == ()
     for name in surface.underlyings:
-        slices = surface.of(name)
-        for earlier, later in pairwise(slices):
-            gap = arbitrage.calendar_gap(earlier, later, np.linspace(*earlier.quoted, 51))
-            assert gap.min() > -1e-6
+        for earlier, later in pairwise(surface.of(name)):
+            assert least_rise(earlier, later) >= 0.0
+    reasons = [one.reason for one in surface.refused]
+    assert bool(reasons) is (share < 0.5), reasons
+
+
+def test_a_crossing_is_shared_by_both_slices(build, frame):
+    """Neither the earlier nor the later expiry bears it alone."""
+    free, tight = fit(crossing_chain(build, frame, 1.0)), fit(crossing_chain(build, frame, 0.5))
+    earlier, later = tight.of("BTC")[1:3]
+    assert earlier.rmse > 2.0 * free.of("BTC")[1].rmse
+    assert later.rmse > 2.0 * free.of("BTC")[2].rmse
+
+
+def test_each_slice_reports_its_quotes_and_range(surface, chain):
+    for one in surface.slices:
+        rows = chain.is_option & (chain.underlying == one.underlying) & (chain.time_to_expiry == one.time_to_expiry)
+        assert one.n_quotes + sum(count for _, count in one.dropped) == np.sum(rows)
+        assert 0.0 < one.rmse_spreads < 0.5
+        assert one.arbitrage_free[0] <= min(one.quoted[0], -5.0 * one.deviation * (1.0 - 1e-12))
+        assert one.arbitrage_free[1] >= max(one.quoted[1], 5.0 * one.deviation * (1.0 - 1e-12))
+        assert max(one.parameters.wings) <= 2.0
+    assert surface.refused == ()
+    assert surface.known_at == chain.known_at
+
+
+def test_an_outlier_is_dropped_and_named(build, frame, chain, surface):
+    rows = list(expiries(chain))[3][2]
+    k = np.abs(np.log(chain.strike[rows] / chain.forward[rows]))
+    pair = rows[k == np.sort(k)[10]]
+    other = frame.copy()
+    other.loc[pair, "mark_iv"] *= 1.5
+    found = fit(build(other)).slices[3]
+    assert dict(found.dropped)["outlier"] == 1
+    z = np.linspace(-2.0, 2.0, 9) * found.deviation
+    np.testing.assert_allclose(found.volatility(z), surface.slices[3].volatility(z), rtol=5e-3)
+
+
+def test_a_range_of_moneyness_can_be_kept_clean(chain):
+    surface = fit(chain, within=(-3.0, 2.0))
+    k = np.linspace(-3.0, 2.0, 4001)
+    for one in surface.slices:
+        assert one.arbitrage_free[0] <= -3.0
+        assert arbitrage.is_butterfly_free(one, k)
+    for name in surface.underlyings:
+        for earlier, later in pairwise(surface.of(name)):
+            assert arbitrage.calendar_gap(earlier, later, k).min() >= 0.0
+
+
+def test_a_chain_known_later_than_asked_for_is_refused(build, frame):
+    late = build(frame, known_at=AS_OF + timedelta(minutes=5))
+    with pytest.raises(CalculationError, match="became known at"):
+        fit(late, as_of=AS_OF + timedelta(minutes=4))
+    assert fit(late, as_of=AS_OF + timedelta(minutes=5)).known_at == AS_OF + timedelta(minutes=5)
+
+
+def test_quotes_as_arrays_in_any_order_give_the_surface_of_their_volatilities(chain, surface):
+    rows = np.flatnonzero(chain.is_option & (chain.underlying == "BTC"))
+    rows = np.random.default_rng(3).permutation(rows)
+    forward = chain.forward[rows]
+    sheet = surface_of(
+        forward=forward,
+        strike=chain.strike[rows],
+        time_to_expiry=chain.time_to_expiry[rows],
+        is_call=chain.is_call[rows],
+        bid=chain.bid[rows] * forward,
+        ask=chain.ask[rows] * forward,
+        mark=chain.mark[rows] * forward,
+    )
+    slices = surface.of("BTC")
+    np.testing.assert_allclose(sheet.atm_volatility, [one.atm_volatility for one in slices], rtol=1e-6)
+    np.testing.assert_array_equal(sheet.n_quotes, [one.n_quotes for one in slices])
+    w = sheet.total_variance(np.array([-0.1, 0.0, 0.1]))
+    np.testing.assert_allclose(w[3], slices[3].total_variance(np.array([-0.1, 0.0, 0.1])), rtol=1e-5)
+
+
+def test_an_expiry_without_usable_quotes_stands_between_its_neighbours():
+    k = np.tile(np.linspace(-0.3, 0.3, 9), 3)
+    tau = np.repeat([0.1, 0.2, 0.4], 9)
+    at = {"forward": 1.0, "strike": np.exp(k), "time_to_expiry": tau, "is_call": k > 0.0}
+    price = compute(["price"], volatility=0.5 + 0.1 * k * k, **at)["price"]
+    price = np.where(tau == 0.2, np.nan, price)
+    sheet = surface_of(**at, bid=0.99 * price, ask=1.01 * price)
+    assert sheet.atm_volatility[1] == pytest.approx(0.5, rel=0.01)
+    assert sheet.reasons[0] == sheet.reasons[2] == ""
+    assert "0 usable quotes" in sheet.reasons[1]
+    assert sheet.dropped[1] == (("without volatility", 9),)
+    with pytest.raises(CalculationError, match="at least one quote"):
+        surface_of(**at, bid=0.0 * price, ask=0.0 * price)
 
 
 def test_the_same_chain_gives_the_same_bits(chain, surface):
     assert fit(chain).slices == surface.slices
 
 
-def test_the_instant_of_expiry_is_flat(build, frame, chain):
+def test_the_instant_of_expiry_has_the_shape_of_all_expiries(build, frame, chain):
     moment = chain.as_of - timedelta(hours=8) + timedelta(days=1)
     other = frame[[name.startswith("BTC-6FEB26-") for name in frame["name"]]]
-    one = fit(build(other, as_of=moment, known_at=moment)).slices[0]
-    assert one.method == "flat"
+    surface = fit(build(other, as_of=moment, known_at=moment))
+    one = surface.slices[0]
+    assert one.method == "ssvi"
+    assert "within a minute" in surface.refused[0].reason
     assert np.isfinite(one.atm_volatility)
     assert np.isfinite(one.volatility(np.array([-5.0, 5.0]))).all()
 

@@ -1,29 +1,34 @@
-"""Least squares for raw SVI: a damped Gauss-Newton iteration in standardised units, compiled.
+"""Least squares for one raw SVI slice: a damped Gauss-Newton iteration, compiled.
 
 In units of the at-the-money deviation, z = k/√θ and W = w/θ with θ = σ_ref²τ, raw SVI keeps its form and all its
 parameters are of order one, whatever the tenor:
 
     W(z) = α + β (ρ(z−μ) + √((z−μ)² + ς²)),   a = θα,  b = √θ β,  m = √θ μ,  s = √θ ς
 
-Minimised is  Σ ωᵢ² (√W(zᵢ) − yᵢ)²  + κ² Σ max(ε − g(zⱼ), 0)²  + Σ cₗ² max(vₗ − √W(zₗ), 0)²  over a box: errors of
-volatility, Gatheral's g over the checked range, and the total variance of the earlier expiry as a floor.
-Source: Levenberg (1944), Marquardt (1963); the start is the best of a grid in (μ, ς), at each of which the other three
-parameters are linear (Zeliade, "Quasi-explicit calibration of Gatheral's SVI model", 2009).
+Minimised is Σ ωᵢ² (√W(zᵢ) − yᵢ)², y = σ/σ_ref. A smile that is nearly a parabola lets β and ς grow together along a
+curved valley in which plain steps crawl. Steps are therefore taken in coordinates that quotes determine one by one,
+
+    q = (W(0), W′(0), ln W″(0), μ, ln ς)
+
+with JᵀJ and Jᵀr carried over by the tangent ∂p/∂q. Source: Levenberg (1944), Marquardt (1963); the start is the best of
+four pairs (μ, ς), at each of which the other three parameters are linear (Zeliade, "Quasi-explicit calibration of
+Gatheral's SVI model", 2009).
 """
 
-from math import sqrt
+from math import exp, sqrt
 
 import numba
 import numpy as np
 from numpy import ndarray
 
 N = 5
-LOWER = np.array([-50.0, 0.0, -0.999, -20.0, 0.02])
-UPPER = np.array([50.0, 50.0, 0.999, 20.0, 30.0])
-MARGIN = 1e-3
-"""The penalty keeps g above this, so that the finer check afterwards finds it above zero."""
+LOWER = np.array([-400.0, 1e-6, -0.999, -6.0, 0.02])
+UPPER = np.array([400.0, 50.0, 0.999, 6.0, 6.0])
+"""Six deviations of shift and smoothness, or as far as quotes reach: beyond, the quoted part is a parabola anyway."""
 LEAST_VARIANCE = 1e-4
-ITERATIONS = 150
+STARTS = np.array([[0.0, 0.6], [0.0, 1.8], [-0.7, 0.9], [0.7, 0.9]])
+ITERATIONS = 60
+PRECISION = 1e-4
 
 compiled = numba.njit(cache=True, error_model="numpy")
 
@@ -34,123 +39,73 @@ def curve(z: float, p: ndarray) -> tuple[float, float, float]:
     d = z - p[3]
     radius = sqrt(d * d + p[4] * p[4])
     value = p[0] + p[1] * (p[2] * d + radius)
-    return value, p[1] * (p[2] + d / radius), p[1] * p[4] * p[4] / radius**3
+    return value, p[1] * (p[2] + d / radius), p[1] * p[4] * p[4] / (radius * radius * radius)
 
 
 @compiled
-def curve_gradient(z: float, p: ndarray, by: ndarray) -> None:
-    """Derivatives of W, W′ and W″ in the five parameters, into the rows of `by`."""
-    beta, rho, s = p[1], p[2], p[4]
-    d = z - p[3]
-    radius = sqrt(d * d + s * s)
-    cube = radius**3
-    by[0, 0] = 1.0
-    by[0, 1] = rho * d + radius
-    by[0, 2] = beta * d
-    by[0, 3] = -beta * (rho + d / radius)
-    by[0, 4] = beta * s / radius
-    by[1, 0] = 0.0
-    by[1, 1] = rho + d / radius
-    by[1, 2] = beta
-    by[1, 3] = -beta * s * s / cube
-    by[1, 4] = -beta * d * s / cube
-    by[2, 0] = 0.0
-    by[2, 1] = s * s / cube
-    by[2, 2] = 0.0
-    by[2, 3] = 3.0 * beta * s * s * d / (cube * radius * radius)
-    by[2, 4] = beta * (2.0 * s / cube - 3.0 * s**3 / (cube * radius * radius))
-
-
-@compiled
-def density_factor(z: float, theta: float, w: float, w1: float, w2: float) -> float:
-    """Gatheral's g in standardised units: (1 − zW′/(2W))² − W′²/(4W) − θW′²/16 + W″/2."""
-    tilt = 1.0 - z * w1 / (2.0 * w)
-    return tilt * tilt - w1 * w1 / (4.0 * w) - theta * w1 * w1 / 16.0 + 0.5 * w2
-
-
-@compiled
-def minimum(p: ndarray) -> float:
-    """Least W anywhere, α + βς√(1−ρ²)."""
-    return p[0] + p[1] * p[4] * sqrt(1.0 - p[2] * p[2])
-
-
-@compiled
-def least_density_factor(p: ndarray, theta: float, low: float, high: float, points: int) -> float:
-    """Least g on an even grid; −1 where W is not positive everywhere."""
-    if minimum(p) <= 0.0:
-        return -1.0
-    least = 1e300
-    for i in range(points):
-        z = low + (high - low) * i / (points - 1)
-        w, w1, w2 = curve(z, p)
-        least = min(least, density_factor(z, theta, w, w1, w2))
-    return least
-
-
-@compiled
-def add(residual: float, factor: float, row: ndarray, normal: ndarray, slope: ndarray) -> float:
-    """Add one residual with gradient factor · row to JᵀJ (lower half) and Jᵀr; its square."""
-    for i in range(N):
-        gi = factor * row[i]
-        slope[i] += gi * residual
-        for j in range(i + 1):
-            normal[i, j] += gi * factor * row[j]
-    return residual * residual
-
-
-@compiled
-def accumulate(
-    p: ndarray,
-    quotes: ndarray,
-    theta: float,
-    grid: ndarray,
-    kappa: float,
-    floor: ndarray,
-    normal: ndarray,
-    slope: ndarray,
+def quote_terms(
+    p: ndarray, z: ndarray, y: ndarray, omega: ndarray, first: int, last: int, normal: ndarray, slope: ndarray
 ) -> float:
-    """Cost, JᵀJ and Jᵀr. Rows of `quotes`: z, y, ω; of `floor`: z, v, c."""
-    normal[:] = 0.0
-    slope[:] = 0.0
-    by = np.empty((3, N))
-    row = np.empty(N)
+    """Σ ω² (√W − y)² over quotes first to last; its JᵀJ (lower half) and Jᵀr are added to `normal` and `slope`."""
+    alpha, beta, rho, mu, s = p[0], p[1], p[2], p[3], p[4]
+    h00 = h10 = h11 = h20 = h21 = h22 = h30 = h31 = h32 = h33 = h40 = h41 = h42 = h43 = h44 = 0.0
+    c0 = c1 = c2 = c3 = c4 = 0.0
     cost = 0.0
-    for q in range(quotes.shape[1]):
-        z, y, omega = quotes[0, q], quotes[1, q], quotes[2, q]
-        w, _, _ = curve(z, p)
+    for q in range(first, last):
+        d = z[q] - mu
+        radius = sqrt(d * d + s * s)
+        w = alpha + beta * (rho * d + radius)
         root = sqrt(max(w, LEAST_VARIANCE))
-        residual = omega * (root - y)
-        if w > LEAST_VARIANCE:
-            curve_gradient(z, p, by)
-            cost += add(residual, omega / (2.0 * root), by[0], normal, slope)
-        else:
-            cost += residual * residual
-    for q in range(grid.size):
-        z = grid[q]
-        raw, w1, w2 = curve(z, p)
-        w = max(raw, LEAST_VARIANCE)
-        g = density_factor(z, theta, w, w1, w2)
-        if g < MARGIN:
-            tilt = 1.0 - z * w1 / (2.0 * w)
-            by_w = tilt * z * w1 / (w * w) + w1 * w1 / (4.0 * w * w) if raw > LEAST_VARIANCE else 0.0
-            by_slope = -tilt * z / w - w1 / (2.0 * w) - theta * w1 / 8.0
-            curve_gradient(z, p, by)
-            for i in range(N):
-                row[i] = by_w * by[0, i] + by_slope * by[1, i] + 0.5 * by[2, i]
-            cost += add(kappa * (MARGIN - g), -kappa, row, normal, slope)
-    for q in range(floor.shape[1]):
-        z, v, c = floor[0, q], floor[1, q], floor[2, q]
-        w, _, _ = curve(z, p)
-        root = sqrt(max(w, LEAST_VARIANCE))
-        if root < v:
-            curve_gradient(z, p, by)
-            factor = -c / (2.0 * root) if w > LEAST_VARIANCE else 0.0
-            cost += add(c * (v - root), factor, by[0], normal, slope)
-    if minimum(p) < LEAST_VARIANCE:
-        root = sqrt(1.0 - p[2] * p[2])
-        row[0], row[1], row[2], row[3], row[4] = 1.0, p[4] * root, -p[1] * p[4] * p[2] / root, 0.0, p[1] * root
-        cost += add(minimum(p) - LEAST_VARIANCE, 1.0, row, normal, slope)
+        residual = omega[q] * (root - y[q])
+        cost += residual * residual
+        g0 = 0.5 * omega[q] / root if w > LEAST_VARIANCE else 0.0
+        u = d / radius
+        g1 = g0 * (rho * d + radius)
+        g2 = g0 * beta * d
+        g3 = -g0 * beta * (rho + u)
+        g4 = g0 * beta * s / radius
+        h00 += g0 * g0
+        h10 += g1 * g0
+        h11 += g1 * g1
+        h20 += g2 * g0
+        h21 += g2 * g1
+        h22 += g2 * g2
+        h30 += g3 * g0
+        h31 += g3 * g1
+        h32 += g3 * g2
+        h33 += g3 * g3
+        h40 += g4 * g0
+        h41 += g4 * g1
+        h42 += g4 * g2
+        h43 += g4 * g3
+        h44 += g4 * g4
+        c0 += g0 * residual
+        c1 += g1 * residual
+        c2 += g2 * residual
+        c3 += g3 * residual
+        c4 += g4 * residual
+    for i, row in enumerate(
+        ((h00, 0.0, 0.0, 0.0, 0.0), (h10, h11, 0.0, 0.0, 0.0), (h20, h21, h22, 0.0, 0.0), (h30, h31, h32, h33, 0.0))
+    ):
+        for j in range(i + 1):
+            normal[i, j] += row[j]
+    for j, value in enumerate((h40, h41, h42, h43, h44)):
+        normal[4, j] += value
+    for j, value in enumerate((c0, c1, c2, c3, c4)):
+        slope[j] += value
     return cost
+
+
+@compiled
+def fit_error(p: ndarray, z: ndarray, y: ndarray, omega: ndarray, first: int, last: int) -> float:
+    """Σ ω² (√W − y)² over quotes first to last."""
+    total = 0.0
+    for q in range(first, last):
+        d = z[q] - p[3]
+        w = p[0] + p[1] * (p[2] * d + sqrt(d * d + p[4] * p[4]))
+        error = omega[q] * (sqrt(max(w, LEAST_VARIANCE)) - y[q])
+        total += error * error
+    return total
 
 
 @compiled
@@ -185,112 +140,234 @@ def solve(normal: ndarray, slope: ndarray, damping: float, step: ndarray, lower:
 
 
 @compiled
-def hold_at_bounds(p: ndarray, normal: ndarray, slope: ndarray, low: ndarray, high: ndarray) -> None:
-    """Take parameters that push against their bound out of the next step."""
-    for i in range(N):
-        if (p[i] <= low[i] and slope[i] > 0.0) or (p[i] >= high[i] and slope[i] < 0.0):
-            for j in range(N):
-                normal[max(i, j), min(i, j)] = 0.0
-            normal[i, i] = 1.0
-            slope[i] = 0.0
-
-
-@compiled
-def into_box(point: ndarray, low: ndarray, high: ndarray, inside: ndarray) -> None:
-    """The point of the box that is nearest to a point, into `inside`."""
-    for i in range(N):
-        inside[i] = min(max(point[i], low[i]), high[i])
-
-
-@compiled
-def minimise(
-    start: ndarray,
-    quotes: ndarray,
-    theta: float,
-    grid: ndarray,
-    kappa: float,
-    floor: ndarray,
-    low: ndarray,
-    high: ndarray,
-) -> tuple[ndarray, float]:
-    """Parameters and cost of the minimum near a start."""
-    p, trial = np.empty(N), np.empty(N)
-    into_box(start, low, high, p)
-    normal, slope = np.zeros((N, N)), np.zeros(N)
-    trial_normal, trial_slope = np.zeros((N, N)), np.zeros(N)
-    step, lower = np.zeros(N), np.zeros((N, N))
-    cost = accumulate(p, quotes, theta, grid, kappa, floor, normal, slope)
-    damping = 1e-2
-    for _ in range(ITERATIONS):
-        hold_at_bounds(p, normal, slope, low, high)
-        if not solve(normal, slope, damping, step, lower):
-            damping = 10.0 * damping + 1e-9
-            continue
-        for i in range(N):
-            step[i] += p[i]
-        into_box(step, low, high, trial)
-        new = accumulate(trial, quotes, theta, grid, kappa, floor, trial_normal, trial_slope)
-        if new < cost:
-            is_done = cost - new < 1e-5 * cost + 1e-18
-            p, trial = trial, p
-            cost = new
-            normal, trial_normal = trial_normal, normal
-            slope, trial_slope = trial_slope, slope
-            damping = max(0.2 * damping, 1e-12)
-            if is_done:
-                break
-        else:
-            damping *= 4.0
-            if damping > 1e8:
-                break
-    return p, cost
-
-
-@compiled
-def linear_part(quotes: ndarray, mu: float, s: float, p: ndarray) -> None:
-    """α, β and ρ of the weighted least squares in variance at given μ and ς, with |ρ| at most 0.98, into `p`."""
-    moments = np.zeros((3, 3))
-    right = np.zeros(3)
-    basis = np.ones(3)
-    for q in range(quotes.shape[1]):
-        y = quotes[1, q]
-        weight = (quotes[2, q] / (2.0 * y)) ** 2
-        basis[1] = quotes[0, q] - mu
-        basis[2] = sqrt(basis[1] * basis[1] + s * s)
-        for i in range(3):
-            right[i] -= weight * basis[i] * y * y
-            for j in range(3):
-                moments[i, j] += weight * basis[i] * basis[j]
-    linear = np.zeros(3)
-    solve(moments, right, 1e-12, linear, np.zeros((3, 3)))
-    beta = max(linear[2], 1e-3)
-    p[0] = linear[0]
+def linear_part(z: ndarray, y: ndarray, omega: ndarray, first: int, last: int, mu: float, s: float, p: ndarray) -> None:
+    """α, β ≥ 0.001 and |ρ| ≤ 0.98 of the weighted least squares in variance at given μ and ς, into `p`."""
+    m00 = m10 = m11 = m20 = m21 = m22 = r0 = r1 = r2 = 0.0
+    for q in range(first, last):
+        weight = (omega[q] / (2.0 * y[q])) ** 2
+        d = z[q] - mu
+        radius = sqrt(d * d + s * s)
+        value = y[q] * y[q]
+        m00 += weight
+        m10 += weight * d
+        m11 += weight * d * d
+        m20 += weight * radius
+        m21 += weight * radius * d
+        m22 += weight * radius * radius
+        r0 += weight * value
+        r1 += weight * value * d
+        r2 += weight * value * radius
+    a11 = m11 - m10 * m10 / m00 + 1e-12 * m11
+    a21 = m21 - m20 * m10 / m00
+    a22 = m22 - m20 * m20 / m00 + 1e-12 * m22
+    b1 = r1 - m10 * r0 / m00
+    b2 = r2 - m20 * r0 / m00
+    determinant = a11 * a22 - a21 * a21
+    beta = (a11 * b2 - a21 * b1) / determinant if determinant > 1e-12 * a11 * a22 else 0.0
+    beta = max(beta, 1e-3)
+    tilt = (b1 - a21 * beta) / a11 if a11 > 0.0 else 0.0
+    tilt = min(max(tilt, -0.98 * beta), 0.98 * beta)
+    p[0] = (r0 - m10 * tilt - m20 * beta) / m00
     p[1] = beta
-    p[2] = min(max(linear[1] / beta, -0.98), 0.98)
+    p[2] = tilt / beta
     p[3] = mu
     p[4] = s
 
 
 @compiled
-def fit_error(p: ndarray, quotes: ndarray) -> float:
-    """Σ ω² (√W − y)²."""
-    total = 0.0
-    for q in range(quotes.shape[1]):
-        w, _, _ = curve(quotes[0, q], p)
-        total += (quotes[2, q] * (sqrt(max(w, LEAST_VARIANCE)) - quotes[1, q])) ** 2
-    return total
+def initial(z: ndarray, y: ndarray, omega: ndarray, first: int, last: int, p: ndarray) -> None:
+    """The best of a few pairs (μ, ς), each with its linear part, into `p`."""
+    trial = np.empty(N)
+    least = 1e300
+    for start in range(STARTS.shape[0]):
+        linear_part(z, y, omega, first, last, STARTS[start, 0], STARTS[start, 1], trial)
+        error = fit_error(trial, z, y, omega, first, last)
+        if error < least:
+            least = error
+            p[:] = trial
 
 
 @compiled
-def initial(quotes: ndarray) -> ndarray:
-    """The best of a grid in (μ, ς)."""
-    best, trial = np.zeros(N), np.zeros(N)
-    least = 1e300
-    for shift in range(-3, 4):
-        for s in (0.25, 0.6, 1.2, 2.5):
-            linear_part(quotes, 0.5 * shift, s, trial)
-            error = fit_error(trial, quotes)
-            if error < least:
-                least = error
-                best[:] = trial
-    return best
+def tangent(p: ndarray, slope: ndarray, low: ndarray, high: ndarray, by: ndarray) -> None:
+    """∂p/∂q at p, into `by`; the columns of μ and ln ς are zero where a descent would leave their bounds.
+
+    With R = √(μ²+ς²) and γ = βρ:  W(0) = α − γμ + βR,  W′(0) = γ − βμ/R,  W″(0) = βς²/R³.
+    """
+    beta, rho, mu, s = p[1], p[2], p[3], p[4]
+    radius = sqrt(mu * mu + s * s)
+    gamma = beta * rho
+    by[:] = 0.0
+    by[0, 0] = 1.0
+    by[0, 1] = mu
+    by[2, 1] = 1.0 / beta
+    for j in range(2, N):
+        d_mu = 1.0 if j == 3 else 0.0
+        d_s = s if j == 4 else 0.0
+        d_radius = (mu * d_mu + s * d_s) / radius
+        d_beta = beta * (3.0 * d_radius / radius - 2.0 * d_s / s) if j > 2 else beta
+        d_gamma = mu / radius * d_beta + beta * (d_mu - mu * d_radius / radius) / radius
+        by[0, j] = mu * d_gamma + gamma * d_mu - radius * d_beta - beta * d_radius
+        by[1, j] = d_beta
+        by[2, j] = (d_gamma - rho * d_beta) / beta
+        by[3, j] = d_mu
+        by[4, j] = d_s
+    for j in range(3, N):
+        descent = 0.0
+        for k in range(N):
+            descent -= by[k, j] * slope[k]
+        if (p[j] <= low[j] and descent < 0.0) or (p[j] >= high[j] and descent > 0.0):
+            by[:, j] = 0.0
+
+
+@compiled
+def carried(normal: ndarray, slope: ndarray, by: ndarray, half: ndarray, inner: ndarray, down: ndarray) -> None:
+    """TᵀNT into `inner` and Tᵀs into `down`, for the tangent T; `half` is work space."""
+    for i in range(N):
+        for j in range(N):
+            total = 0.0
+            for k in range(N):
+                total += normal[max(i, k), min(i, k)] * by[k, j]
+            half[i, j] = total
+    for i in range(N):
+        total = 0.0
+        for k in range(N):
+            total += by[k, i] * slope[k]
+        down[i] = total
+        for j in range(i + 1):
+            total = 0.0
+            for k in range(N):
+                total += by[k, i] * half[k, j]
+            inner[i, j] = total
+
+
+@compiled
+def moved(p: ndarray, step: ndarray, low: ndarray, high: ndarray, trial: ndarray) -> None:
+    """The parameters after a step in q, inside the box and with β (1 + |ρ|) at most the upper bound of β (Lee)."""
+    beta, rho, mu, s = p[1], p[2], p[3], p[4]
+    radius = sqrt(mu * mu + s * s)
+    level = p[0] - beta * rho * mu + beta * radius + step[0]
+    tilt = beta * rho - beta * mu / radius + step[1]
+    bend = beta * s * s / (radius * radius * radius) * exp(min(max(step[2], -3.0), 3.0))
+    mu = min(max(mu + step[3], low[3]), high[3])
+    s = min(max(s * exp(min(max(step[4], -1.5), 1.5)), low[4]), high[4])
+    radius = sqrt(mu * mu + s * s)
+    beta = min(max(bend * radius * radius * radius / (s * s), low[1]), high[1])
+    rho = min(max((tilt + beta * mu / radius) / beta, low[2]), high[2])
+    beta = min(beta, high[1] / (1.0 + abs(rho)))
+    trial[0] = min(max(level + beta * rho * mu - beta * radius, low[0]), high[0])
+    trial[1] = beta
+    trial[2] = rho
+    trial[3] = mu
+    trial[4] = s
+
+
+@compiled
+def into_box(p: ndarray, low: ndarray, high: ndarray) -> None:
+    """Clip parameters to their box, with β (1 + |ρ|) at most the upper bound of β."""
+    for i in range(N):
+        p[i] = min(max(p[i], low[i]), high[i])
+    p[1] = min(p[1], high[1] / (1.0 + abs(p[2])))
+
+
+@compiled
+def minimise(
+    p: ndarray, z: ndarray, y: ndarray, omega: ndarray, first: int, last: int, low: ndarray, high: ndarray
+) -> float:
+    """Improve p to the minimum nearby, without constraints but the box; the cost there."""
+    work = np.zeros((6, N, N))
+    vectors = np.zeros((5, N))
+    normal, other, lower, by, half, inner = work[0], work[1], work[2], work[3], work[4], work[5]
+    slope, other_slope, down, step, trial = vectors[0], vectors[1], vectors[2], vectors[3], vectors[4]
+    cost = quote_terms(p, z, y, omega, first, last, normal, slope)
+    damping = 1e-3
+    is_new = True
+    for _ in range(ITERATIONS):
+        if is_new:
+            tangent(p, slope, low, high, by)
+            carried(normal, slope, by, half, inner, down)
+            is_new = False
+        if not solve(inner, down, damping, step, lower):
+            damping = 10.0 * damping + 1e-9
+            continue
+        moved(p, step, low, high, trial)
+        other[:] = 0.0
+        other_slope[:] = 0.0
+        found = quote_terms(trial, z, y, omega, first, last, other, other_slope)
+        if found < cost:
+            is_done = cost - found < PRECISION * cost + 1e-20
+            p[:] = trial
+            cost = found
+            normal, other = other, normal
+            slope, other_slope = other_slope, slope
+            damping = max(0.1 * damping, 1e-12)
+            is_new = True
+            if is_done:
+                break
+        else:
+            damping = max(4.0 * damping, 1e-4)
+            if damping > 1e8:
+                break
+    return cost
+
+
+@compiled
+def bounds(theta: float, farthest: float, low: ndarray, high: ndarray) -> None:
+    """The box of a slice whose quotes reach as far as |z| = farthest, into `low` and `high`.
+
+    Lee's b (1 + |ρ|) ≤ 2 is β (1 + |ρ|) ≤ 2/√θ. Shift and smoothness beyond the quotes only move the wings.
+    """
+    low[:] = LOWER
+    high[:] = UPPER
+    high[1] = min(UPPER[1], 2.0 / sqrt(theta))
+    if farthest > UPPER[4]:
+        low[3], high[3], high[4] = -farthest, farthest, farthest
+
+
+@compiled
+def at_the_money(log_moneyness: ndarray, volatility: ndarray, first: int, last: int) -> float:
+    """Volatility at the forward, linear between the nearest quotes (sorted by moneyness) and flat outside."""
+    if log_moneyness[first] >= 0.0:
+        return volatility[first]
+    for q in range(first + 1, last):
+        if log_moneyness[q] >= 0.0:
+            share = -log_moneyness[q - 1] / (log_moneyness[q] - log_moneyness[q - 1])
+            return volatility[q - 1] + share * (volatility[q] - volatility[q - 1])
+    return volatility[last - 1]
+
+
+@compiled
+def unstandardised(p: ndarray, theta: float, raw: ndarray) -> None:
+    """(a, b, ρ, m, s) of (α, β, ρ, μ, ς), into `raw`."""
+    root = sqrt(theta)
+    raw[0] = theta * p[0]
+    raw[1] = root * p[1]
+    raw[2] = p[2]
+    raw[3] = root * p[3]
+    raw[4] = root * p[4]
+
+
+@compiled
+def free(log_moneyness: ndarray, volatility: ndarray, weight: ndarray, time_to_expiry: float) -> ndarray:
+    """Raw SVI (a, b, ρ, m, s) that fits quotes best, without any constraint but Lee's; quotes sorted by moneyness.
+
+    Minimised is Σ weight² (√(w(k)/τ) − σ)²; at least five quotes, strictly increasing in k, are the caller's duty.
+
+    >>> k = np.linspace(-1.0, 1.0, 21)
+    >>> smile = np.sqrt(0.04 + 0.15 * (-0.3 * (k - 0.05) + np.sqrt((k - 0.05) ** 2 + 0.09)))
+    >>> free(k, smile, np.ones(21), 1.0).round(6)
+    array([ 0.04,  0.15, -0.3 ,  0.05,  0.3 ])
+    """
+    n = log_moneyness.size
+    reference = at_the_money(log_moneyness, volatility, 0, n)
+    theta = reference * reference * time_to_expiry
+    root = sqrt(theta)
+    quotes = np.empty((2, n))
+    for q in range(n):
+        quotes[0, q] = log_moneyness[q] / root
+        quotes[1, q] = volatility[q] / reference
+    p, low, high, raw = np.empty(N), np.empty(N), np.empty(N), np.empty(N)
+    bounds(theta, max(abs(quotes[0, 0]), abs(quotes[0, n - 1])), low, high)
+    initial(quotes[0], quotes[1], weight, 0, n, p)
+    minimise(p, quotes[0], quotes[1], weight, 0, n, low, high)
+    unstandardised(p, theta, raw)
+    return raw

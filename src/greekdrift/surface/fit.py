@@ -1,48 +1,148 @@
-"""Raw SVI fitted to every expiry of a chain, nearest first, free of butterfly arbitrage within ±5σ√τ."""
+"""Raw SVI fitted to all expiries of a chain jointly, free of butterfly and calendar arbitrage within ±5σ√τ."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from math import sqrt
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
+from numpy.typing import ArrayLike
 
 from greekdrift.book import Chain
 from greekdrift.errors import CalculationError
-from greekdrift.surface import calibrate, smile, svi
-from greekdrift.surface.arbitrage import RANGE
-from greekdrift.surface.slices import SHORTEST, Slice, Surface, expiries
-from greekdrift.units import stamp
+from greekdrift.greeks import implied
+from greekdrift.surface import calibrate, joint, smile, svi
+from greekdrift.surface.slices import SHORTEST, Refusal, Slice, Surface
+from greekdrift.units import from_datetime64, stamp
 
 Quotes = Float[ndarray, " quote"]
-Rows = Int[ndarray, " row"]
+Column = Float[ndarray, " row"]
+PerExpiry = Float[ndarray, " expiry"]
+Edges = Int[ndarray, " edge"]
+Interval = tuple[float, float]
 
-BUTTERFLY_WEIGHTS = (0.3, 3.0, 30.0)
-"""κ of the first fit and of the repetitions that follow only where g stays negative."""
-CALENDAR_WEIGHT_QUOTED = 2.0
-CALENDAR_WEIGHT_BEYOND = 0.2
-CALENDAR_POINTS = 31
-PENALTY_POINTS = 41
-CHECK_POINTS = 601
+WORST_RMSE = 0.03
+"""A slice further than this (per 1.00 of volatility) from its quotes is refused."""
+MOST_SPENT = 0.05
+"""So is one of which the exact step had to lift or flatten more than this share of its variance."""
+FEWEST = 5
+"""Quotes that carry five parameters; fewer lean on the shape of all expiries."""
+TIE, THIN_TIE = 3e-4, 3e-2
+"""Weight of the prior, per unit of a standardised parameter and of relative volatility."""
 
 
-def fit(chain: Chain) -> Surface:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sheet:
+    """The fitted expiries of one underlying as arrays, nearest first.
+
+    `parameters` are a, b, ρ, m, s of raw SVI; `rmse` is per 1.00 of volatility, `rmse_spreads` in bid-ask spreads;
+    `quoted` and `arbitrage_free` are ranges of log-moneyness; `reasons` says why an expiry was refused ("" if not).
+    """
+
+    time_to_expiry: PerExpiry
+    parameters: Float[ndarray, "expiry 5"]
+    atm_volatility: PerExpiry
+    rmse: PerExpiry
+    rmse_spreads: PerExpiry
+    n_quotes: Int[ndarray, " expiry"]
+    quoted: Float[ndarray, "expiry 2"]
+    arbitrage_free: Float[ndarray, "expiry 2"]
+    methods: tuple[str, ...]
+    reasons: tuple[str, ...]
+    dropped: tuple[tuple[tuple[str, int], ...], ...]
+
+    def total_variance(self, log_moneyness: ArrayLike) -> ndarray:
+        """Total variance of every expiry at log-moneyness that broadcasts to (expiry, …)."""
+        a, b, rho, m, s = self.parameters.T[:, :, None]
+        return svi.total_variance(np.asarray(log_moneyness, dtype=np.float64), a=a, b=b, rho=rho, m=m, s=s)
+
+
+def fit(chain: Chain, *, as_of: datetime | None = None, within: Interval | None = None) -> Surface:
     """Fitted surface of all options of a chain: one slice per underlying and expiry, nearest expiry first.
 
-    Each slice is fitted to `mark_iv` of the quotes that `smile.select` chooses. Penalties hold Gatheral's g above zero
-    within ±5σ√τ (or as far as quotes reach) and total variance above that of the previous expiry (firmly where that one
-    is quoted, gently out to ±5σ√τ); the first is then checked on a finer grid and enforced. Calendar arbitrage may
-    remain: `arbitrage.check` says where.
+    Slices are fitted to `mark_iv` of the quotes that `smile.select` chooses, all expiries of an underlying at once,
+    with SSVI as start. Within ±5σ√τ, and where quoted, and `within` a range of log-moneyness if one is given, no slice
+    admits a butterfly and none lies below an earlier one (on the wider of the two ranges); b(1+|ρ|) ≤ 2 holds beyond.
+    An expiry whose quotes cannot be met so is named in `Surface.refused` with the reason; its slice is free of
+    arbitrage like every other. With `as_of`, a chain that became known only after that instant is refused.
     """
-    slices: list[Slice] = []
-    for underlying, expiry, rows in expiries(chain):
-        previous = slices[-1] if slices and slices[-1].underlying == underlying else None
-        slices.append(_slice(chain, rows, underlying, expiry, previous))
-    if not slices:
+    if as_of is not None and chain.known_at > as_of:
+        raise CalculationError(
+            f"the {chain.venue} chain of {stamp(chain.as_of)} became known at {stamp(chain.known_at)}, after "
+            f"{stamp(as_of)}; fit the last chain known by then."
+        )
+    if not np.any(chain.is_option):
         raise CalculationError(
             f"the {chain.venue} chain at {stamp(chain.as_of)} lists no option; a surface needs at least one."
         )
-    return Surface(as_of=chain.as_of, slices=tuple(slices))
+    slices: list[Slice] = []
+    refused: list[Refusal] = []
+    for underlying in chain.underlyings:
+        rows = np.flatnonzero(chain.is_option & (chain.underlying == underlying))
+        if rows.size:
+            rows = rows[np.lexsort((chain.strike[rows], chain.expiry[rows]))]
+            own = _slices(chain, underlying, rows, within)
+            slices += own[0]
+            refused += own[1]
+    return Surface(as_of=chain.as_of, slices=tuple(slices), refused=tuple(refused), known_at=chain.known_at)
+
+
+def surface_of(
+    *,
+    forward: ArrayLike,
+    strike: ArrayLike,
+    time_to_expiry: ArrayLike,
+    is_call: ArrayLike,
+    bid: ArrayLike,
+    ask: ArrayLike,
+    mark: ArrayLike | None = None,
+    is_coin: bool = False,
+    within: Interval | None = None,
+) -> Sheet:
+    """Quotes of one underlying, in any order, to implied volatilities to a surface without arbitrage.
+
+    Prices are undiscounted, in the currency of the forward (in coins with `is_coin`); NaN is a missing quote. Fitted
+    are the implied volatilities of `mark`, by default the middle of bid and ask. Rows of one expiry share one
+    `time_to_expiry`, in years. Guarantees and refusals are those of `fit`.
+
+    >>> from greekdrift.greeks import compute
+    >>> k = np.tile(np.linspace(-0.4, 0.4, 9), 2)
+    >>> at = {"forward": 100.0, "strike": 100.0 * np.exp(k), "time_to_expiry": np.repeat([0.1, 0.5], 9)}
+    >>> at["is_call"] = k > 0.0
+    >>> price = compute(["price"], volatility=0.5 - 0.1 * k + 0.2 * k * k, **at)["price"]
+    >>> sheet = surface_of(**at, bid=0.99 * price, ask=1.01 * price)
+    >>> sheet.atm_volatility.round(3)
+    array([0.5, 0.5])
+    """
+    tau = np.asarray(time_to_expiry, dtype=np.float64)
+    shape = np.broadcast_shapes(tau.shape, *(np.shape(one) for one in (forward, strike, is_call, bid, ask)))
+    columns = [np.broadcast_to(np.asarray(one, dtype=np.float64), shape) for one in (tau, strike, forward, bid, ask)]
+    order = np.lexsort((columns[1], columns[0]))
+    tau, strikes, forwards, low, high = (column[order] for column in columns)
+    calls = np.broadcast_to(np.asarray(is_call, dtype=np.bool_), shape)[order]
+    price = 0.5 * (low + high) if mark is None else np.broadcast_to(np.asarray(mark, dtype=np.float64), shape)[order]
+    unit = 1.0 if is_coin else 1.0 / forwards
+    is_out = calls == (strikes >= forwards)
+    volatility, _ = implied.solve(
+        np.where(price * unit > 0.0, price * unit * forwards, np.nan),
+        forward=forwards,
+        strike=strikes,
+        time_to_expiry=np.maximum(tau, SHORTEST),
+        is_call=calls,
+    )
+    return _sheet(
+        np.log(strikes / forwards),
+        volatility,
+        strike=strikes,
+        is_out=is_out,
+        bid=low * unit,
+        ask=high * unit,
+        mark=price * unit,
+        time_to_expiry=tau,
+        within=within,
+    )
 
 
 def parameters(
@@ -51,9 +151,11 @@ def parameters(
     time_to_expiry: float,
     *,
     weight: Quotes | None = None,
-    previous: Slice | None = None,
+    within: Interval | None = None,
 ) -> svi.Parameters:
     """Raw SVI parameters of one smile of at least five quotes, weighted, free of butterfly arbitrage within ±5σ√τ.
+
+    The range without arbitrage reaches as far as quotes do, and over `within` if that is given.
 
     >>> truth = svi.Parameters(a=0.04, b=0.15, rho=-0.3, m=0.05, s=0.3)
     >>> k = np.linspace(-1.0, 1.0, 9)
@@ -61,107 +163,193 @@ def parameters(
     >>> round(found.rho, 4), round(found.s, 4)
     (-0.3, 0.3)
     """
-    if len(log_moneyness) < calibrate.N:
-        raise CalculationError(
-            f"{len(log_moneyness)} quotes cannot carry five parameters; use fit(chain), which falls back."
-        )
-    omega = np.ones_like(volatility) if weight is None else weight
-    omega = omega / sqrt(float(np.sum(omega**2)))
+    n = len(log_moneyness)
+    if n < FEWEST:
+        raise CalculationError(f"{n} quotes cannot carry five parameters; use fit(chain), which falls back.")
     order = np.argsort(log_moneyness, kind="stable")
-    reference = float(np.interp(0.0, log_moneyness[order], volatility[order]))
-    theta = reference**2 * time_to_expiry
-    root = sqrt(theta)
-    quotes = np.stack([log_moneyness / root, volatility / reference, omega])
-    floor = _floor(previous, root)
-    upper = calibrate.UPPER.copy()
-    upper[1] = min(upper[1], 2.0 / root)
-    p = calibrate.initial(quotes)
-    for kappa in BUTTERFLY_WEIGHTS:
-        grid = np.linspace(*_reach(p, quotes[0]), PENALTY_POINTS)
-        p, _ = calibrate.minimise(p, quotes, theta, grid, kappa, floor, calibrate.LOWER, upper)
-        if _is_clean(p, theta, quotes[0]):
-            break
-    return _clean(p, theta, quotes[0])
+    k, smile_, omega = log_moneyness[order], volatility[order], np.ones(n) if weight is None else weight[order]
+    raw, _, _, _ = joint.chain(
+        np.ascontiguousarray(k),
+        np.ascontiguousarray(smile_),
+        omega / sqrt(float(np.sum(omega**2))),
+        np.full(n, np.nan),
+        np.array([0, n]),
+        np.array([time_to_expiry]),
+        np.array([calibrate.at_the_money(k, smile_, 0, n)]),
+        np.zeros(1),
+        np.array([_widened((float(k[0]), float(k[-1])), within)]),
+    )
+    return _parameters(raw[0])
 
 
-def _reach(p: ndarray, z: Quotes) -> tuple[float, float]:
-    """Range of z to keep clean: ±5 deviations, marked or fitted, whichever are wider, or as far as quotes reach."""
-    edge = _edge(p)
-    return min(-edge, float(z.min())), max(edge, float(z.max()))
+def _parameters(raw: ndarray) -> svi.Parameters:
+    a, b, rho, m, s = (float(value) for value in raw)
+    return svi.Parameters(a=a, b=b, rho=rho, m=m, s=s)
 
 
-def _edge(p: ndarray) -> float:
-    """Five deviations, marked or fitted, and a little more."""
-    return RANGE * max(1.1, 1.01 * sqrt(max(calibrate.curve(0.0, p)[0], 0.0)))
+def _widened(quoted: Interval, within: Interval | None) -> Interval:
+    return quoted if within is None else (min(quoted[0], within[0]), max(quoted[1], within[1]))
 
 
-def _is_clean(p: ndarray, theta: float, z: Quotes) -> bool:
-    """Whether g ≥ 0 and W > 0 over the range to keep clean; five deviations are looked at closely in any case."""
-    edge = _edge(p)
-    low, high = _reach(p, z)
-    near = calibrate.least_density_factor(p, theta, -edge, edge, CHECK_POINTS)
-    return bool(near > 0.0 and calibrate.least_density_factor(p, theta, low, high, CHECK_POINTS) >= 0.0)
+def _slices(chain: Chain, underlying: str, rows: ndarray, within: Interval | None) -> tuple[list[Slice], list[Refusal]]:
+    """Slices and refusals of one underlying; rows sorted by expiry and strike."""
+    forward, strike, is_inverse = chain.forward[rows], chain.strike[rows], chain.is_inverse[rows]
+    unit = np.where(is_inverse, 1.0, 1.0 / forward)
+    sheet = _sheet(
+        np.log(strike / forward),
+        chain.mark_iv[rows],
+        strike=strike,
+        is_out=chain.is_call[rows] == (strike >= forward),
+        bid=chain.bid[rows] * unit,
+        ask=chain.ask[rows] * unit,
+        mark=chain.mark[rows] * unit,
+        time_to_expiry=chain.time_to_expiry[rows],
+        within=within,
+    )
+    edges = _edges(chain.time_to_expiry[rows])
+    slices, refused = [], []
+    for e in range(len(sheet.methods)):
+        expiry = from_datetime64(chain.expiry[rows[edges[e]]])
+        slices.append(
+            Slice(
+                underlying=underlying,
+                expiry=expiry,
+                time_to_expiry=float(sheet.time_to_expiry[e]),
+                forward=float(np.median(forward[edges[e] : edges[e + 1]])),
+                parameters=_parameters(sheet.parameters[e]),
+                atm_volatility=float(sheet.atm_volatility[e]),
+                rmse=float(sheet.rmse[e]),
+                n_quotes=int(sheet.n_quotes[e]),
+                method=sheet.methods[e],
+                quoted=(float(sheet.quoted[e, 0]), float(sheet.quoted[e, 1])),
+                rmse_spreads=float(sheet.rmse_spreads[e]),
+                dropped=sheet.dropped[e],
+                arbitrage_free=(float(sheet.arbitrage_free[e, 0]), float(sheet.arbitrage_free[e, 1])),
+            )
+        )
+        if sheet.reasons[e]:
+            refused.append(Refusal(underlying=underlying, expiry=expiry, reason=sheet.reasons[e]))
+    return slices, refused
 
 
-def _floor(previous: Slice | None, root: float) -> Float[ndarray, "3 point"]:
-    """Where the earlier expiry binds: z, √(w/θ) and weight, in this slice's units."""
-    if previous is None:
-        return np.empty((3, 0))
-    quoted = np.linspace(*previous.quoted, CALENDAR_POINTS)
-    wide = np.linspace(-RANGE, RANGE, CALENDAR_POINTS) * previous.deviation
-    beyond = wide[(wide < previous.quoted[0]) | (wide > previous.quoted[1])]
-    k = np.concatenate([quoted, beyond])
-    firmness = np.repeat([CALENDAR_WEIGHT_QUOTED, CALENDAR_WEIGHT_BEYOND], [len(quoted), len(beyond)])
-    return np.stack([k / root, np.sqrt(np.maximum(previous.total_variance(k), 0.0)) / root, firmness])
+def _edges(time_to_expiry: Column) -> Edges:
+    """Where each expiry of sorted rows begins, and the end."""
+    return np.concatenate([[0], np.flatnonzero(np.diff(time_to_expiry)) + 1, [time_to_expiry.size]])
 
 
-def _clean(p: ndarray, theta: float, z: Quotes) -> svi.Parameters:
-    """Parameters in log-moneyness; where g stays negative the slice is mixed with a flat one until it does not."""
-    share = 0.0
-    flat, _, _ = calibrate.curve(0.0, p)
-    mixed = p.copy()
-    while not _is_clean(mixed, theta, z) and share < 1.0:
-        share = min(1.0, max(0.02, 2.0 * share))
-        mixed[0] = (1.0 - share) * p[0] + share * max(flat, calibrate.LEAST_VARIANCE)
-        mixed[1] = (1.0 - share) * p[1]
-    root = sqrt(theta)
-    a, b, rho, m, s = theta * mixed[0], root * mixed[1], mixed[2], root * mixed[3], root * mixed[4]
-    return svi.Parameters(a=float(a), b=float(b), rho=float(rho), m=float(m), s=float(s))
-
-
-def _slice(chain: Chain, rows: Rows, underlying: str, expiry: datetime, previous: Slice | None) -> Slice:
-    used = smile.select(chain, rows)
-    tau = max(float(chain.time_to_expiry[rows[0]]), SHORTEST)
-    n = len(used.volatility)
-    if n >= calibrate.N and chain.time_to_expiry[rows[0]] > SHORTEST:
-        found = parameters(used.log_moneyness, used.volatility, tau, weight=used.weight, previous=previous)
-        method = "svi" if used.n_two_sided >= smile.ENOUGH else "svi_marks"
-    else:
-        found, method = _thin(used, tau)
-    fitted = svi.volatility(used.log_moneyness, tau, found)
-    return Slice(
-        underlying=underlying,
-        expiry=expiry,
-        time_to_expiry=float(chain.time_to_expiry[rows[0]]),
-        forward=float(np.median(chain.forward[rows])),
-        parameters=found,
-        atm_volatility=float(svi.volatility(np.zeros(1), tau, found)[0]),
-        rmse=float(np.sqrt(np.mean((fitted - used.volatility) ** 2))),
-        n_quotes=n,
-        method=method,
-        quoted=(float(used.log_moneyness[0]), float(used.log_moneyness[-1])),
+def _sheet(
+    log_moneyness: Column,
+    volatility: Column,
+    *,
+    strike: Column,
+    is_out: Bool[ndarray, " row"],
+    bid: Column,
+    ask: Column,
+    mark: Column,
+    time_to_expiry: Column,
+    within: Interval | None,
+) -> Sheet:
+    """The fitted expiries of rows sorted by expiry and strike; prices in units of the forward."""
+    edges = _edges(time_to_expiry)
+    years = time_to_expiry[edges[:-1]]
+    clock = np.maximum(years, SHORTEST)
+    used = smile.select(
+        log_moneyness,
+        volatility,
+        strike=strike,
+        is_out=is_out,
+        bid=bid,
+        ask=ask,
+        mark=mark,
+        time_to_expiry=clock,
+        edges=edges,
+    )
+    counts = np.diff(used.offsets)
+    reference = _references(used.reference, clock)
+    mass, tie = _confidence(used, counts, years)
+    quoted = _quoted(used, counts)
+    low, high = within or (0.0, 0.0)
+    wide = np.stack([np.minimum(quoted[:, 0], low), np.maximum(quoted[:, 1], high)], axis=1)
+    raw, report, spent, is_outlier = joint.chain(
+        used.log_moneyness,
+        used.volatility,
+        used.weight * np.repeat(mass, counts),
+        used.width,
+        used.offsets,
+        clock,
+        reference,
+        tie,
+        wide,
+    )
+    used.use[used.row[is_outlier]] = smile.Use.OUTLIER
+    a, b, rho, m, s = raw.T
+    deviation = np.sqrt(svi.total_variance(np.zeros(a.size), a=a, b=b, rho=rho, m=m, s=s))
+    edge = joint.RANGE * deviation
+    return Sheet(
+        time_to_expiry=years,
+        parameters=raw,
+        atm_volatility=deviation / np.sqrt(clock),
+        rmse=report[:, 0],
+        rmse_spreads=report[:, 1],
+        n_quotes=report[:, 2].astype(np.int64),
+        quoted=quoted,
+        arbitrage_free=np.stack([np.minimum(wide[:, 0], -edge), np.maximum(wide[:, 1], edge)], axis=1),
+        methods=tuple(_methods(used, counts, years)),
+        reasons=tuple(_reasons(counts, years, report, spent)),
+        dropped=tuple(used.dropped(int(edges[e]), int(edges[e + 1])) for e in range(years.size)),
     )
 
 
-def _thin(used: smile.Smile, tau: float) -> tuple[svi.Parameters, str]:
-    """Slice of fewer than five quotes: m = 0 and s = σ√τ fixed where three carry it and it is clean, else flat."""
-    reference = used.at_the_money()
-    theta = reference**2 * tau
-    if len(used.volatility) >= 3 and tau > SHORTEST:
-        quotes = np.stack([used.log_moneyness / sqrt(theta), used.volatility / reference, used.weight])
-        p = np.zeros(calibrate.N)
-        calibrate.linear_part(quotes, 0.0, 1.0, p)
-        if _is_clean(p, theta, quotes[0]):
-            return _clean(p, theta, quotes[0]), "three_parameters"
-    level = float(np.sum(used.weight**2 * used.volatility))
-    return svi.Parameters(a=level**2 * tau, b=0.0, rho=0.0, m=0.0, s=sqrt(theta)), "flat"
+def _references(found: PerExpiry, clock: PerExpiry) -> PerExpiry:
+    """Volatility at the forward of every expiry; a missing one by total variance linear in time, flat outside."""
+    is_known = np.isfinite(found)
+    if np.all(is_known):
+        return found
+    if not np.any(is_known):
+        raise CalculationError(
+            "no option has a price that implies a volatility; a surface needs at least one quote or mark."
+        )
+    years = clock[is_known]
+    inside = np.clip(clock, years[0], years[-1])
+    return np.where(is_known, found, np.sqrt(np.interp(inside, years, found[is_known] ** 2 * years) / inside))
+
+
+def _confidence(used: smile.Smiles, counts: ndarray, years: PerExpiry) -> tuple[PerExpiry, PerExpiry]:
+    """Root of the weight of each expiry's quotes and of its prior: few quotes, or marks alone, give way."""
+    mass = np.sqrt(np.minimum(1.0, counts / smile.ENOUGH))
+    mass[used.n_two_sided < min(smile.ENOUGH, FEWEST)] *= 0.5
+    mass[years <= SHORTEST] = 0.0
+    return mass, np.where((counts < FEWEST) | (years <= SHORTEST), THIN_TIE, TIE)
+
+
+def _quoted(used: smile.Smiles, counts: ndarray) -> Float[ndarray, "expiry 2"]:
+    """Least and greatest log-moneyness of the quotes of every expiry, 0 where there are none."""
+    quoted = np.zeros((counts.size, 2))
+    has_any = counts > 0
+    quoted[has_any, 0] = used.log_moneyness[used.offsets[:-1][has_any]]
+    quoted[has_any, 1] = used.log_moneyness[used.offsets[1:][has_any] - 1]
+    return quoted
+
+
+def _methods(used: smile.Smiles, counts: ndarray, years: PerExpiry) -> Iterator[str]:
+    for e in range(counts.size):
+        if counts[e] < FEWEST or years[e] <= SHORTEST:
+            yield "ssvi"
+        else:
+            yield "svi" if used.n_two_sided[e] >= FEWEST else "svi_marks"
+
+
+def _reasons(counts: ndarray, years: PerExpiry, report: ndarray, spent: ndarray) -> Iterator[str]:
+    for e in range(counts.size):
+        if years[e] <= SHORTEST:
+            yield "expires within a minute; the slice has the shape of all expiries"
+        elif counts[e] < FEWEST:
+            yield f"{counts[e]} usable quotes cannot carry five parameters; the slice has the shape of all expiries"
+        elif report[e, 0] > WORST_RMSE:
+            yield f"root mean square error {100.0 * report[e, 0]:.1f} points exceeds {100.0 * WORST_RMSE:g}"
+        elif spent[e, 0] > MOST_SPENT:
+            yield f"lies below an earlier expiry: total variance had to rise by {spent[e, 0]:.0%}"
+        elif spent[e, 1] > MOST_SPENT:
+            yield f"admits butterflies: {spent[e, 1]:.0%} of it had to be made flat"
+        else:
+            yield ""
