@@ -78,7 +78,9 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
         shown.add_row(*(Text(number(value)) for value in row))
     screen = results()
     if not sys.stdout.isatty():
-        screen.width = max(screen.width, Measurement.get(screen, screen.options.update(max_width=WIDEST), shown).maximum)
+        screen.width = max(
+            screen.width, Measurement.get(screen, screen.options.update(max_width=WIDEST), shown).maximum
+        )
     screen.print(Text(f"\n{title}", style="bold"), soft_wrap=True)
     screen.print(shown)
 
