@@ -4,7 +4,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from greekdrift.errors import CalculationError
+from greekdrift.errors import CalculationError, InputError
 from greekdrift.greeks import compute
 from greekdrift.surface import arbitrage, svi
 from greekdrift.surface.fit import fit, parameters, surface_of
@@ -187,9 +187,31 @@ def test_an_expiry_without_usable_quotes_stands_between_its_neighbours():
     assert sheet.atm_volatility[1] == pytest.approx(0.5, rel=0.01)
     assert sheet.reasons[0] == sheet.reasons[2] == ""
     assert "0 usable quotes" in sheet.reasons[1]
-    assert sheet.dropped[1] == (("without volatility", 9),)
+    assert sheet.dropped[1] == (("not quoted", 9),)
     with pytest.raises(CalculationError, match="at least one quote"):
-        surface_of(**at, bid=0.0 * price, ask=0.0 * price)
+        surface_of(**at, bid=np.nan, ask=np.nan)
+
+
+@pytest.mark.parametrize("is_coin", [False, True])
+def test_prices_in_coins_are_prices_over_the_forward(is_coin):
+    k = np.linspace(-0.3, 0.3, 9)
+    at = {"forward": 200.0, "strike": 200.0 * np.exp(k), "time_to_expiry": 0.1, "is_call": k > 0.0}
+    price = compute(["price"], volatility=0.5 + 0.1 * k * k, **at)["price"] / (200.0 if is_coin else 1.0)
+    sheet = surface_of(**at, bid=0.99 * price, ask=1.01 * price, is_coin=is_coin)
+    assert sheet.atm_volatility[0] == pytest.approx(0.5, rel=1e-3)
+    assert sheet.n_quotes[0] == 9
+
+
+def test_arrays_that_are_no_quotes_are_refused():
+    at = {"forward": 1.0, "strike": np.ones(3), "is_call": True, "bid": 0.1, "ask": 0.2}
+    with pytest.raises(InputError, match="do not broadcast"):
+        surface_of(**at, time_to_expiry=np.ones(4))
+    with pytest.raises(InputError, match="drop what has expired"):
+        surface_of(**at, time_to_expiry=np.array([0.1, -0.1, np.nan]))
+    with pytest.raises(InputError, match="forward"):
+        surface_of(**(at | {"forward": np.nan}), time_to_expiry=0.1)
+    with pytest.raises(InputError, match="no log-moneyness or no volatility"):
+        parameters(np.linspace(-1.0, 1.0, 5), np.array([0.5, np.nan, 0.5, 0.5, 0.5]), 1.0)
 
 
 def test_the_same_chain_gives_the_same_bits(chain, surface):

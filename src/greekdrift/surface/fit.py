@@ -11,7 +11,7 @@ from numpy import ndarray
 from numpy.typing import ArrayLike
 
 from greekdrift.book import Chain
-from greekdrift.errors import CalculationError
+from greekdrift.errors import CalculationError, InputError
 from greekdrift.greeks import implied
 from greekdrift.surface import calibrate, joint, smile, svi
 from greekdrift.surface.slices import SHORTEST, Refusal, Slice, Surface
@@ -116,21 +116,28 @@ def surface_of(
     >>> sheet.atm_volatility.round(3)
     array([0.5, 0.5])
     """
-    tau = np.asarray(time_to_expiry, dtype=np.float64)
-    shape = np.broadcast_shapes(tau.shape, *(np.shape(one) for one in (forward, strike, is_call, bid, ask)))
-    columns = [np.broadcast_to(np.asarray(one, dtype=np.float64), shape) for one in (tau, strike, forward, bid, ask)]
-    order = np.lexsort((columns[1], columns[0]))
-    tau, strikes, forwards, low, high = (column[order] for column in columns)
-    calls = np.broadcast_to(np.asarray(is_call, dtype=np.bool_), shape)[order]
-    price = 0.5 * (low + high) if mark is None else np.broadcast_to(np.asarray(mark, dtype=np.float64), shape)[order]
+    given = (time_to_expiry, strike, forward, bid, ask, np.nan if mark is None else mark)
+    try:
+        columns = np.broadcast_arrays(
+            *(np.asarray(one, dtype=np.float64) for one in given), np.asarray(is_call, np.bool_)
+        )
+    except ValueError as problem:
+        raise InputError(f"quotes do not broadcast to one column ({problem}); pass one value a row.") from None
+    order = np.lexsort((columns[1].ravel(), columns[0].ravel()))
+    tau, strikes, forwards, low, high, price, calls = (column.ravel()[order] for column in columns)
+    if not np.all((tau >= 0.0) & (tau < np.inf)):
+        raise InputError("time_to_expiry holds a value that is no number of at least 0; drop what has expired.")
+    if mark is None:
+        price = np.where((low > 0.0) & (high >= low), 0.5 * (low + high), np.nan)
     unit = 1.0 if is_coin else 1.0 / forwards
     is_out = calls == (strikes >= forwards)
     volatility, _ = implied.solve(
-        np.where(price * unit > 0.0, price * unit * forwards, np.nan),
+        np.where(price > 0.0, price, np.nan),
         forward=forwards,
         strike=strikes,
         time_to_expiry=np.maximum(tau, SHORTEST),
         is_call=calls,
+        is_coin=is_coin,
     )
     return _sheet(
         np.log(strikes / forwards),
@@ -166,6 +173,8 @@ def parameters(
     n = len(log_moneyness)
     if n < FEWEST:
         raise CalculationError(f"{n} quotes cannot carry five parameters; use fit(chain), which falls back.")
+    if not (np.all(np.isfinite(log_moneyness)) and np.all((volatility > 0.0) & (volatility < np.inf))):
+        raise InputError("a smile holds a value that is no log-moneyness or no volatility above 0; drop the quote.")
     order = np.argsort(log_moneyness, kind="stable")
     k, smile_, omega = log_moneyness[order], volatility[order], np.ones(n) if weight is None else weight[order]
     raw, _, _, _ = joint.chain(

@@ -145,10 +145,10 @@ def _pick(first: int, last: int, volatility: ndarray, is_out: ndarray, prices: n
     """Row that stands for a strike: out of the money and two-sided, else out of the money, else any; −1 for none."""
     best, least = -1, 10
     for r in range(first, last):
-        if not volatility[r] > 0.0:
-            use[r] = 8
-            continue
         quality = _quality(prices[0, r], prices[1, r], prices[2, r])
+        if not volatility[r] > 0.0:
+            use[r] = quality if 4 <= quality <= 6 else 8
+            continue
         rank = (0 if is_out[r] else 2) + (0 if quality == 0 else 1)
         if rank < least:
             best, least = r, rank
