@@ -173,8 +173,9 @@ def chain_of(rows: pd.DataFrame, *, venue: Venue, as_of: datetime, known_after: 
     underlying = np.array([row.underlying for row in instruments])
     index = plausible.index(rows, underlying, where=where)
     columns: dict[str, Any] = {name: rows[name].to_numpy(dtype=np.float64) for name in (*PRICES, "mark_iv", "forward")}
-    sizes = rows["contract_size"].to_numpy(dtype=np.float64)
-    sizes = np.where(np.isnan(sizes), _sizes(instruments, venue), sizes)
+    sizes = rows["contract_size"].to_numpy(dtype=np.float64, copy=True)
+    is_open = np.isnan(sizes)
+    sizes[is_open] = _sizes([instruments[at] for at in np.flatnonzero(is_open)], venue)
     if np.any(sizes <= 0.0):
         name, size = instruments[int(np.argmax(sizes <= 0.0))].name, sizes[int(np.argmax(sizes <= 0.0))]
         raise DataError(f"{where}: {name} has a contract_size of {size:g}; give a positive one or leave it empty.")
