@@ -83,13 +83,13 @@ def exact(options: Columns, names: tuple[str, ...]) -> Reference:
     return Reference(value=value, largest=largest)
 
 
-def draw_options(seed: int, n: int) -> dict[str, np.ndarray]:
-    """One hour to two years, 5 to 300 % volatility, within ten standard deviations; half of them discounted."""
+def draw_options(seed: int, n: int, *, reach: float = 10.0) -> dict[str, np.ndarray]:
+    """One hour to two years, 5 to 300 % volatility, within `reach` standard deviations; half of them discounted."""
     rng = np.random.default_rng(seed)
     forward = 10.0 ** rng.uniform(-2.0, 6.0, n)
     volatility = np.exp(rng.uniform(np.log(0.05), np.log(3.0), n))
     time_to_expiry = np.exp(rng.uniform(np.log(1.0 / 8760.0), np.log(2.0), n))
-    kind, h = rng.integers(0, 10, n), rng.uniform(-10.0, 10.0, n)
+    kind, h = rng.integers(0, 10, n), rng.uniform(-reach, reach, n)
     h = np.where(kind == 0, rng.uniform(-0.1, 0.1, n), h)
     strike = forward * np.exp(h * volatility * np.sqrt(time_to_expiry))
     return {
@@ -113,5 +113,5 @@ def reference() -> Callable[[Columns, tuple[str, ...]], Reference]:
 
 
 @pytest.fixture(scope="session")
-def draw() -> Callable[[int, int], dict[str, np.ndarray]]:
+def draw() -> Callable[..., dict[str, np.ndarray]]:
     return draw_options

@@ -15,11 +15,11 @@ DEVIATIONS = (1e-30, 1e-15, 1e-12, 1e-8, 1e-5, 1e-3, 0.0199999, 0.02, 0.3, 1.0, 
 
 
 def table(distance, deviation, *, time_to_expiry=0.25, forward=100.0, discount=1.0) -> dict[str, np.ndarray]:
-    """Both sides of every pair of a distance ln(F/K)/s and a deviation s; strikes within e^±200 of the forward."""
+    """Both sides of every pair of a distance ln(F/K)/s and a deviation s; strikes within e^±130 of the forward."""
     h, s, is_call = (grid.ravel() for grid in np.meshgrid(distance, deviation, [True, False], indexing="ij"))
     return {
         "forward": np.full(h.size, forward),
-        "strike": forward * np.exp(np.clip(-h * s, -200.0, 200.0)),
+        "strike": forward * np.exp(np.clip(-h * s, -130.0, 130.0)),
         "volatility": s / np.sqrt(time_to_expiry),
         "time_to_expiry": np.full(h.size, time_to_expiry),
         "is_call": is_call,
