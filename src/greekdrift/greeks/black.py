@@ -30,6 +30,8 @@ TINY = 1e-60
 FAR = 1e10
 LARGEST = 1e100
 """Inputs above it are refused: products of them would leave the range of a double."""
+LEAST = 1.0 / LARGEST
+"""A strike below it counts as 0 in the strike's gamma."""
 CERTAIN = 37.0
 """The Mills ratio of an argument below −37 overflows; Φ is 1 to the last bit there."""
 
@@ -209,7 +211,7 @@ def strike_gamma(at: Options) -> Quotes:
     0.015834
     """
     with np.errstate(under="ignore"):
-        return at.discount * normal_density(at.d2) * inverse(at.strike) * inverse(at.deviation)
+        return at.discount * normal_density(at.d2) * inverse(at.strike, LEAST) * inverse(at.deviation)
 
 
 def time_value(distance: Quotes, half: Quotes) -> Quotes:
@@ -284,9 +286,9 @@ def log_ratio(numerator: Quotes, denominator: Quotes) -> Quotes:
         return np.where(numerator == denominator, 0.0, ratio)
 
 
-def inverse(x: Quotes) -> Quotes:
+def inverse(x: Quotes, least: float = TINY) -> Quotes:
     """1/x, and 0 where x counts as 0: what is divided has vanished there, or is 0 by convention."""
-    return np.divide(1.0, x, out=np.zeros_like(x), where=x > TINY)
+    return np.divide(1.0, x, out=np.zeros_like(x), where=x > least)
 
 
 def _column(name: str, value: ArrayLike) -> Quotes:

@@ -71,13 +71,12 @@ def evaluate(
 
 
 def _column(value: ArrayLike) -> ndarray | None:
-    array = np.asarray(value)
-    if array.dtype != np.float64:
-        try:
-            array = array.astype(np.float64, casting="same_kind")
-        except (TypeError, ValueError):
-            return None
-    return array if array.flags.aligned else array.copy()
+    try:
+        array = np.asarray(value)
+        column = array if array.dtype == np.float64 else array.astype(np.float64, casting="same_kind")
+    except (TypeError, ValueError):
+        return None
+    return column if column.flags.aligned else column.copy()
 
 
 def _few(arrays: list[ndarray], shape: tuple[int, ...], codes: ndarray, out: ndarray, is_strict: bool) -> bool:

@@ -33,7 +33,7 @@ from numba import njit
 from numba.extending import register_jitable
 from numpy import ndarray
 
-from greekdrift.greeks.black import FAR, TINY
+from greekdrift.greeks.black import FAR, LEAST, TINY
 from greekdrift.greeks.elementary import exp, log, log_ratio, scaled_tail
 
 WIDTH = 512
@@ -99,7 +99,7 @@ def _per(x: float) -> float:
 
 @register_jitable(forceinline=True)
 def _difference_of_tails(far: float, at_far: float, s: float) -> float:
-    """E(x − s) − E(x) by Taylor's series at x for s < 0.02; the neglected term is below 1e-15 of it."""
+    """E(x − s) − E(x) by Taylor's series at x for s < 0.02; the neglected term is below 5e-15 of it."""
     u = min(s, _CLOSE)
     first = far * at_far - _TAIL_SLOPE
     second = at_far + far * first
@@ -107,7 +107,9 @@ def _difference_of_tails(far: float, at_far: float, s: float) -> float:
     fourth = 3.0 * second + far * third
     fifth = 4.0 * third + far * fourth
     sixth = 5.0 * fourth + far * fifth
-    series = sixth * (u / 720.0) - fifth / 120.0
+    seventh = 6.0 * fifth + far * sixth
+    series = sixth / 720.0 - seventh * (u / 5040.0)
+    series = series * u - fifth / 120.0
     series = series * u + fourth / 24.0
     series = series * u - third / 6.0
     series = series * u + second / 2.0
@@ -252,7 +254,8 @@ def _quantity(code: int, work: ndarray, width: int, out: ndarray, start: int) ->
             target[i] = -work[_OTHER * ROW + i]
     elif code == STRIKE_GAMMA:
         for i in range(width):
-            per_strike = _per(work[STRIKE * ROW + i])
+            strike = work[STRIKE * ROW + i]
+            per_strike = 1.0 / strike if strike > LEAST else 0.0
             target[i] = work[_DENSITY_2 * ROW + i] * per_strike * work[_PER_DEVIATION * ROW + i]
 
 
