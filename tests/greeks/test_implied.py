@@ -196,6 +196,7 @@ def test_scalars_empty_columns_and_other_types():
     assert found == pytest.approx(0.2, rel=1e-9)
     found, reason = solve([], **at)
     assert found.shape == reason.shape == (0,)
+    assert reason.dtype == solve([4.0, None], **at)[1].dtype == np.int8
     whole = {"forward": [100, 100], "strike": np.array([110, 95], dtype=np.int32), "time_to_expiry": 1, "discount": 1}
     found, _ = solve(np.array([4, 9], dtype=np.uint8), **whole, is_call=[True, False])
     assert np.array_equal(found, solve([4.0, 9.0], forward=100.0, strike=[110.0, 95.0], time_to_expiry=1.0,
@@ -205,6 +206,7 @@ def test_scalars_empty_columns_and_other_types():
     packed = np.zeros(5, dtype=[("tag", "i1"), ("price", "f8")])
     packed["price"] = [4.0, 5.0, 6.0, 7.0, 8.0]
     assert np.array_equal(solve(packed["price"], **at)[0], solve([4.0, 5.0, 6.0, 7.0, 8.0], **at)[0])
+    assert np.array_equal(solve(packed["price"][:1], **at)[0], solve([4.0], **at)[0])
     swapped = np.array([4.0, 5.0], dtype=">f8")
     assert np.array_equal(solve(swapped, **at)[0], solve([4.0, 5.0], **at)[0])
 

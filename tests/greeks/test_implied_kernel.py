@@ -1,5 +1,9 @@
 """The compiled solver: its fit, its step, equal to the numpy truth on the whole range, and fast."""
 
+import os
+import platform
+import subprocess
+import sys
 from time import perf_counter
 
 import mpmath as mp
@@ -172,3 +176,30 @@ def test_at_least_five_times_as_fast_as_the_truth(deterministic):
     solve(price, **at, deterministic=deterministic)
     fast = fastest(lambda: solve(price, **at, deterministic=deterministic), 9)
     assert fastest(lambda: implied_truth.solve(price, **at), 2) > 5.0 * fast
+
+
+PRINT_BITS = """
+import hashlib, sys
+import numpy as np
+from greekdrift.greeks.implied import solve
+n = 4000
+i = np.arange(n)
+strike = 64.0 + i % 128
+price = np.maximum(100.0 - strike, 0.0) + np.minimum(100.0, strike) * 0.5 ** (1 + i % 300) * (1.0 - i / 8192)
+volatility, reason = solve(price, forward=100.0, strike=strike, time_to_expiry=(1 + i % 7) / 8, is_call=True)
+print(hashlib.sha256(volatility.tobytes() + reason.tobytes()).hexdigest(), np.mean(reason == 0))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(platform.machine() not in {"x86_64", "AMD64"}, reason="names a processor of the x86 family")
+def test_strict_bits_are_the_same_without_wide_vectors_and_fused_products(tmp_path):
+    """Compiled for the plainest 64-bit machine, and for this one."""
+    answers = []
+    for machine in ({}, {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": "", "NUMBA_CACHE_DIR": str(tmp_path)}):
+        done = subprocess.run(
+            [sys.executable, "-c", PRINT_BITS], capture_output=True, text=True, check=True, env=os.environ | machine
+        )
+        answers.append(done.stdout.split())
+    assert answers[0] == answers[1]
+    assert float(answers[0][1]) > 0.5

@@ -103,20 +103,20 @@ def solve(
     given = (value, forward, strike, time_to_expiry, is_call, discount)
     try:
         columns = _columns(given)
-        shape = np.broadcast_shapes(*(column.shape for column in columns))
+        shape = np.broadcast(*columns).shape
     except (TypeError, ValueError):
         return _slowly(given)  # which says what is wrong
     volatility, reason = np.empty(shape), np.empty(shape, dtype=np.int8)
     if volatility.size == 0 or not _solve_blocks(columns, volatility, reason, deterministic=deterministic):
         return _slowly(given)
     is_left = reason < 0
-    if np.any(is_left):
+    if is_left.any():
         volatility[is_left], reason[is_left] = _slowly([np.broadcast_to(column, shape)[is_left] for column in columns])
     return volatility, reason
 
 
 def _solve_blocks(columns: Sequence[ndarray], volatility: ndarray, reason: ndarray, *, deterministic: bool) -> bool:
-    """Run the compiled solver over all rows; False if an input is out of bounds, negative reasons where it gave up."""
+    """Run the compiled solver over all rows; False if an input is out of bounds, UNSETTLED < 0 where it gave up."""
     from greekdrift.greeks import implied_kernel  # noqa: PLC0415 - numba must not load with the package
 
     engine: Any = implied_kernel.strict if deterministic else implied_kernel.contracted
@@ -130,13 +130,17 @@ def _solve_blocks(columns: Sequence[ndarray], volatility: ndarray, reason: ndarr
 
 
 def _chunks(columns: Sequence[ndarray], shape: tuple[int, ...]) -> Iterator[list[ndarray]]:
-    """Columns as read-only contiguous vectors, of one element where that serves all rows; copied only if they must."""
-    if all(column.size == 1 or (column.shape == shape and _is_plain(column)) for column in columns):
+    """Columns as read-only contiguous vectors, of one element where that serves all rows.
+
+    Columns of one shape pass as they are. Strided ones and those broadcast along some axis are copied, `CHUNK` rows
+    at a time.
+    """
+    if all(column.size == 1 or (column.shape == shape and column.flags.c_contiguous) for column in columns):
         yield [_vector(column) for column in columns]
         return
     single = {i: _vector(column) for i, column in enumerate(columns) if column.size == 1}
     varying = [column for column in columns if column.size != 1]
-    layout: Any = [["readonly", "contig", "aligned"]] * len(varying)  # numpy's stub does not know "contig"
+    layout: Any = [["readonly", "contig"]] * len(varying)  # numpy's stub does not know "contig"
     rows = np.nditer(
         varying,
         flags=["external_loop", "buffered", "zerosize_ok"],
@@ -155,21 +159,21 @@ def _vector(column: ndarray) -> ndarray:
     return vector
 
 
-def _is_plain(column: ndarray) -> bool:
-    return column.flags.c_contiguous and column.flags.aligned
-
-
 def _columns(given: Sequence[ArrayLike]) -> list[ndarray]:
     columns = [np.asarray(column) for column in given]
     kinds = [np.float64, np.float64, np.float64, np.float64, np.bool_, np.float64]
-    return [column.astype(kind, casting="same_kind", copy=False) for column, kind in zip(columns, kinds, strict=True)]
+    return [
+        column if column.dtype == kind and column.flags.aligned else column.astype(kind, casting="same_kind")
+        for column, kind in zip(columns, kinds, strict=True)
+    ]
 
 
 def _slowly(given: Sequence[ArrayLike]) -> tuple[Quotes, Reasons]:
     price, forward, strike, time_to_expiry, is_call, discount = given
-    return implied_truth.solve(
+    volatility, reason = implied_truth.solve(
         price, forward=forward, strike=strike, time_to_expiry=time_to_expiry, is_call=is_call, discount=discount
     )
+    return volatility, reason.astype(np.int8)
 
 
 def _in_quote_currency(price: ArrayLike, forward: ArrayLike, is_coin: ArrayLike) -> ArrayLike:
