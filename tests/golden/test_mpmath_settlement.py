@@ -56,8 +56,7 @@ def test_every_quantity_is_a_derivative_of_the_price_of_the_average(seed, is_cal
             discount=float(mp.exp(-rate * tau)),
         )  # fmt: skip
         unit = lambda *moves: price(*(x + y * move for x, y, move in zip(at, steps, moves, strict=True)))  # noqa: E731
-        for name in got.keys() & DERIVATIVE.keys():
-            order = DERIVATIVE[name]
+        for name, order in DERIVATIVE.items():
             right = mp.diff(unit, (0, 0, 0, 0), order) if any(order) else price(*at)
             scale = mp.fprod(y**n for y, n in zip(steps, order, strict=True))
             size = max(abs(right), 0 if name == "price" else mp.diff(unit, (0, 0, 0, 0), (0, 0, 1, 0))) / scale
