@@ -9,7 +9,8 @@ from greekdrift.book import Account, Band, Mandate, Position, View
 from greekdrift.config import load_venue
 from greekdrift.errors import InputError
 from greekdrift.forecast.distribution import Forecast, forecast
-from greekdrift.greeks.exposure import band_values, exposure
+from greekdrift.greeks.bands import band_values
+from greekdrift.greeks.exposure import exposure
 from greekdrift.market.simulate import SimulatedSource
 from greekdrift.surface.revalue import revalue
 

@@ -7,7 +7,7 @@ import pytest
 
 from greekdrift.book import Band, View, after_orders
 from greekdrift.forecast.distribution import forecast
-from greekdrift.greeks.exposure import band_values
+from greekdrift.greeks.bands import band_values
 from greekdrift.policy.ahead import part
 from greekdrift.policy.breach import now_hinges, scenario_hinges
 

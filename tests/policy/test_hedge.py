@@ -9,7 +9,7 @@ from scipy.optimize import linprog
 from greekdrift import policy
 from greekdrift.book import Band, after_orders, canonical, order_cost_usd
 from greekdrift.errors import BookError
-from greekdrift.greeks.exposure import band_values
+from greekdrift.greeks.bands import band_values
 from greekdrift.margin import naive
 from greekdrift.policy.breach import now_hinges
 from greekdrift.policy.solver import solve

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from greekdrift.book import Band, View
-from greekdrift.greeks.exposure import band_values
+from greekdrift.greeks.bands import band_values
 from greekdrift.margin.stress import STRESS_TOLERANCE, stressed_chains
 from greekdrift.policy.solver import Hinges, solve
 

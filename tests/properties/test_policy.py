@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from greekdrift import policy
 from greekdrift.book import Account, Band, Kind, Mandate, Position, View, after_orders
 from greekdrift.config import load_rules, load_venue
-from greekdrift.greeks.exposure import band_values
+from greekdrift.greeks.bands import band_values
 from greekdrift.margin import naive
 from greekdrift.market.simulate import SimulatedSource
 from greekdrift.policy.breach import quantities

@@ -36,15 +36,18 @@ def scenarios_of(chain: Chain, horizons: tuple[float, ...], seed: int = 0) -> Sc
     )  # fmt: skip
 
 
-def test_of_a_book_in_every_scenario(chain: Chain, surface: Surface, account: Account) -> None:
+@pytest.mark.parametrize("hours", [6.0, 15.75])
+def test_of_a_book_in_every_scenario(chain: Chain, surface: Surface, account: Account, hours: float) -> None:
+    """A quarter of an hour before the first expiry half of its settlement average is fixed."""
+    chain = replace(chain, settlement_average_minutes=30.0)
     rows = chain.rows(account.quantities())
     contracts = np.array(list(account.quantities().values()))
-    scenarios = scenarios_of(chain, (6.0,))
+    scenarios = scenarios_of(chain, (hours,))
     found = revalue(chain, surface, scenarios, rows=np.sort(rows), names=NEEDED)
     contracts = contracts[np.argsort(rows)]
     cube = collateral_cube(chain, found)
     for s in range(6):
-        moved = scenario.move(chain, surface, scenarios.increments[s, 0], 6.0, ("BTC", "ETH"))
+        moved = scenario.move(chain, surface, scenarios.increments[s, 0], hours, ("BTC", "ETH"))
         linear = [row for row in rows if chain.is_inverse[row] and not chain.is_option[row]]
         paid = {"BTC": 0.0, "ETH": 0.0}
         for row in linear:

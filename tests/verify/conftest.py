@@ -25,7 +25,7 @@ from greekdrift.book import (
     order_cost_usd,
 )
 from greekdrift.config import load_rules, load_venue
-from greekdrift.greeks.exposure import band_values
+from greekdrift.greeks.bands import band_values
 from greekdrift.margin import grid
 from greekdrift.verify import Refused, Verified, verify
 

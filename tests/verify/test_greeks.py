@@ -10,7 +10,7 @@ import pytest
 from greekdrift.book import Account, Band, Chain, Mandate, Position, View
 from greekdrift.book.mandate import BANDED
 from greekdrift.config import load_rules
-from greekdrift.greeks import exposure
+from greekdrift.greeks import bands, exposure
 from greekdrift.margin.stress import stressed_chains
 from greekdrift.verify.greeks import band_values, stressed_states
 
@@ -62,7 +62,7 @@ MOMENTS = pytest.mark.parametrize("moment", ["now", "in the settlement window"])
 def test_now_as_the_exposure(make_chain: Callable[..., Chain], currency: str, seed: int, moment: str) -> None:
     chain = seen(make_chain(currency=currency), moment)
     account = book(chain, seed)
-    own, other = band_values(chain, account, MANDATE, RULES)[0], exposure.band_values(chain, account)
+    own, other = band_values(chain, account, MANDATE, RULES)[0], bands.band_values(chain, account)
     assert own.keys() == other.keys()
     for label, value in own.items():
         assert value.value == pytest.approx(other[label], rel=1e-12, abs=1e-14 * value.gross), label
@@ -85,7 +85,7 @@ def test_under_stress_as_the_exposure_of_the_moved_chain(
             for row in (chain.row_of[position.instrument.name],)
         )
         richer = replace(account, collateral={**account.collateral, "BTC": account.collateral["BTC"] + paid})
-        other = exposure.band_values(moved, richer)
+        other = bands.band_values(moved, richer)
         for label, value in own.items():
             assert value.value == pytest.approx(other[label], rel=1e-11, abs=1e-13 * value.gross), label
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from greekdrift.book import Account, Chain
 from greekdrift.errors import GreekdriftError
 from greekdrift.features.target import realised_drift
-from greekdrift.greeks.exposure import band_values
+from greekdrift.greeks.bands import band_values
 from greekdrift.market.source import Source
 from greekdrift.units import to_venue
 

@@ -16,7 +16,7 @@ from numpy import ndarray
 
 from greekdrift.book import Account, Band, Chain, View
 from greekdrift.errors import InputError, nearest
-from greekdrift.greeks.exposure import band_offsets, band_quantity, band_selection
+from greekdrift.greeks.bands import band_offsets, band_quantity, band_selection
 from greekdrift.greeks.exposure import weights as contracts_of
 from greekdrift.score import quantile
 from greekdrift.surface.collateral import collateral_cube, collateral_now

@@ -11,7 +11,8 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from greekdrift.book import Account, Band, Chain, Mandate, View
-from greekdrift.greeks.exposure import band_offsets, band_quantity, band_selection, line_quantities
+from greekdrift.greeks.bands import band_offsets, band_quantity, band_selection
+from greekdrift.greeks.exposure import line_quantities
 from greekdrift.policy.band import Target
 from greekdrift.policy.candidates import Universe
 from greekdrift.policy.solver import Hinges

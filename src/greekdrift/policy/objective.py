@@ -9,7 +9,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from greekdrift.book import Adjustment, Claim, digest, order_cost_usd
-from greekdrift.greeks.exposure import band_values
+from greekdrift.greeks.bands import band_values
 from greekdrift.policy.ahead import Ahead, ahead, part, representatives
 from greekdrift.policy.case import Case, Trade
 from greekdrift.policy.premargin import need

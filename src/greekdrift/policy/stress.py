@@ -18,7 +18,8 @@ from numpy import ndarray
 
 from greekdrift.book import Account, Band, Chain, Mandate
 from greekdrift.book.rules import RuleSet
-from greekdrift.greeks.exposure import band_offsets, band_quantity, band_selection, line_quantities
+from greekdrift.greeks.bands import band_offsets, band_quantity, band_selection
+from greekdrift.greeks.exposure import line_quantities
 from greekdrift.margin.stress import STRESS_TOLERANCE, stressed_chains
 from greekdrift.policy.band import Target
 from greekdrift.policy.breach import columns, is_collateral
