@@ -9,6 +9,7 @@ from time import perf_counter
 import mpmath as mp
 import numpy as np
 import pytest
+from numba import njit
 
 from greekdrift.greeks import black, implied_kernel, implied_truth
 from greekdrift.greeks.implied import Reason, solve
@@ -203,3 +204,18 @@ def test_strict_bits_are_the_same_without_wide_vectors_and_fused_products(tmp_pa
         answers.append(done.stdout.split())
     assert answers[0] == answers[1]
     assert float(answers[0][1]) > 0.5
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(platform.machine() not in {"x86_64", "AMD64"}, reason="reads the instructions of the x86 family")
+def test_every_loop_divides_several_rows_at_once():
+    """Each loop with arithmetic has divisions; one that lost its vectors would turn packed ones into single ones."""
+    engine = njit(error_model="numpy")(implied_kernel.strict.py_func)
+    columns = [np.ones(64) for _ in range(6)]
+    columns[4] = np.ones(64, dtype=bool)
+    for column in columns:
+        column.flags.writeable = False
+    engine(*columns, np.empty(64), np.empty(64, dtype=np.int8))
+    (code,) = engine.inspect_asm().values()
+    assert code.count("divpd") > 30
+    assert code.count("divsd") < 10
