@@ -19,6 +19,8 @@ _WORDS = {
     "speed": ("coins per USD²", "coins per USD²"),
     "zomma": ("coins per USD and point", "coins per USD and 1.00"),
     "color": ("coins per USD and day", "coins per USD and year"),
+    "strike_delta": ("coins", "coins"),
+    "strike_gamma": ("coins per USD", "coins per USD"),
 }
 """Unit of each Greek: as venues print it, and inside."""
 
@@ -43,6 +45,8 @@ _IN_COINS = {
     "speed": ("coins per USD³", "coins per USD³"),
     "zomma": ("coins per USD² and point", "coins per USD² and 1.00"),
     "color": ("coins per USD² and day", "coins per USD² and year"),
+    "strike_delta": ("coins per USD", "coins per USD"),
+    "strike_gamma": ("coins per USD²", "coins per USD²"),
 }
 """Unit in the coin view of what is not the USD view's with coins in place of USD."""
 

@@ -33,14 +33,14 @@ from numpy import ndarray
 
 from greekdrift.book import Account, Chain, Instrument, Scenarios
 from greekdrift.errors import InputError, nearest
-from greekdrift.greeks.exposure import weights
+from greekdrift.greeks.exposure import MONEY, weights
 from greekdrift.greeks.table import QUANTITIES
 from greekdrift.surface import collateral
 from greekdrift.surface.increment import Increment, increment
 from greekdrift.surface.moved_slice import Kept
 from greekdrift.surface.path import Path, Settled, path
 from greekdrift.surface.realised import PROFITS, changes, find
-from greekdrift.surface.revalue import MONEY, Revaluation, revalue
+from greekdrift.surface.revalue import Revaluation, revalue
 from greekdrift.surface.slices import Surface
 from greekdrift.surface.state import BASIS, CURVATURE, FACTORS, FORWARD, LEVEL, SKEW
 from greekdrift.units import SECONDS_PER_HOUR, stamp
@@ -56,7 +56,7 @@ USD = ("pnl_usd", "equity_usd", "value_usd", "price", "vega", "theta", "rho", "v
 _WITH_COLLATERAL = ("equity_usd", "delta_collateral")
 CASH = ("USD", "USDC", "USDT")
 """Collateral that is worth its amount in USD."""
-NAMES = tuple(dict.fromkeys((*BOOK, *MONEY, *QUANTITIES)))
+NAMES = tuple(dict.fromkeys((*BOOK, "pnl_coin", *MONEY, *QUANTITIES)))
 
 _GROUPS: tuple[tuple[slice, ...], ...] = (
     (),
