@@ -172,6 +172,26 @@ def test_contracted_and_strict_agree_with_the_truth_in_reason_and_to_conditionin
         assert np.all((np.abs(found / truth - 1.0) <= granted) | (reason != 0))
 
 
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_the_whole_door_forwards_from_1e_100_to_1e100(deterministic):
+    """The same reasons and numbers as the truth wherever inputs are allowed, and no floating-point error."""
+    rng, n = np.random.default_rng(11), 20_000
+    forward = 10.0 ** rng.uniform(-100.0, 99.0, n)
+    strike = np.minimum(forward * np.exp(rng.uniform(-60.0, 60.0, n)), 1e100)
+    at = {"forward": forward, "strike": strike, "is_call": rng.random(n) < 0.5}
+    at |= {"discount": 10.0 ** rng.uniform(-3.0, 0.0, n), "time_to_expiry": 10.0 ** rng.uniform(-61.0, 10.0, n)}
+    intrinsic = np.maximum(np.where(at["is_call"], 1.0, -1.0) * (forward - strike), 0.0)
+    with np.errstate(under="ignore"):
+        share = 10.0 ** rng.uniform(-300.0, 0.1, n) * rng.choice([1.0, 1.0, -1.0], n)
+        price = np.minimum(at["discount"] * (intrinsic + np.minimum(forward, strike) * share), 1e100)
+    with np.errstate(all="raise"):
+        found, reason = solve(price, **at, deterministic=deterministic)
+        truth, reason_of_truth = implied_truth.solve(price, **at)
+    assert np.array_equal(reason, reason_of_truth)
+    assert np.sum(reason == Reason.FOUND) > 4000
+    assert np.nanmax(np.abs(found / truth - 1.0)) < 3e-13
+
+
 def test_any_broadcastable_shape():
     forward, tau = np.linspace(80.0, 120.0, 90)[:, None, None], np.array([0.05, 0.3])[:, None]
     strike = np.linspace(70.0, 140.0, 110)

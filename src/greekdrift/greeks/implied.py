@@ -186,7 +186,7 @@ def _in_quote_currency(price: ArrayLike, forward: ArrayLike, is_coin: ArrayLike)
     value = implied_truth.prices(price)
     try:
         unit = np.where(coins, np.asarray(forward, dtype=np.float64), 1.0)
-        with np.errstate(invalid="ignore", over="ignore"):
+        with np.errstate(all="ignore"):
             return value * unit
     except (TypeError, ValueError):
         raise InputError(

@@ -78,21 +78,22 @@ def solve(
         raise InputError(
             f"shapes do not broadcast: price {value.shape}, options {at.forward.shape}; pass one price per option."
         ) from None
-    undiscounted = value / D
-    intrinsic = np.maximum(side * (F - K), 0.0)
-    time_value = undiscounted - intrinsic
-    least = np.minimum(F, K)
-    reason = _reasons(undiscounted, time_value, least, intrinsic)
-    reason = np.where(tau <= TINY, Reason.EXPIRED, reason)
-    reason = np.where(np.isnan(value), Reason.NO_PRICE, reason)
-    found = reason == Reason.FOUND
-    x, scale = np.abs(k[found]), least[found]
-    s = deviation_of(time_value[found], least=scale, distance=x)
-    is_inside = intrinsic[found] > 0.0
-    is_blind = _is_blind(s, distance=x, bit=np.spacing(undiscounted[found]) / scale, is_inside=is_inside)
-    volatility = np.full(value.shape, np.nan)
-    volatility[found] = np.where(is_blind, np.nan, s / np.sqrt(tau[found]))
-    reason[found] = np.where(is_blind, Reason.NO_INFORMATION, Reason.FOUND)
+    with np.errstate(under="ignore", over="ignore"):
+        undiscounted = value / D
+        intrinsic = np.maximum(side * (F - K), 0.0)
+        time_value = undiscounted - intrinsic
+        least = np.minimum(F, K)
+        reason = _reasons(undiscounted, time_value, least, intrinsic)
+        reason = np.where(tau <= TINY, Reason.EXPIRED, reason)
+        reason = np.where(np.isnan(value), Reason.NO_PRICE, reason)
+        found = reason == Reason.FOUND
+        x, scale = np.abs(k[found]), least[found]
+        s = deviation_of(time_value[found], least=scale, distance=x)
+        is_inside = intrinsic[found] > 0.0
+        is_blind = _is_blind(s, distance=x, bit=np.spacing(undiscounted[found]) / scale, is_inside=is_inside)
+        volatility = np.full(value.shape, np.nan)
+        volatility[found] = np.where(is_blind, np.nan, s / np.sqrt(tau[found]))
+        reason[found] = np.where(is_blind, Reason.NO_INFORMATION, Reason.FOUND)
     return volatility, reason
 
 
