@@ -40,6 +40,11 @@ def test_exact_prices_out_of_the_money_give_their_volatility_to_thirty_deviation
     assert error[worst] <= 1e-12, {name: column[worst] for name, column in options.items()}
     assert np.max(granted) < 1e-14
     assert np.array_equal(implied_volatility(price, **at), found)
+    for change in ({"deterministic": False}, {"is_coin": True}):
+        value = price / options["forward"] if "is_coin" in change else price
+        again, reason = solve(value, **at, **change)
+        assert np.all(reason == Reason.FOUND)
+        assert np.max(np.abs(again / options["volatility"] - 1.0)) <= 1e-12, change
 
 
 @few
