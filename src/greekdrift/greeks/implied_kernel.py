@@ -27,13 +27,13 @@ from numpy import float64, int8, int64, ndarray
 
 from greekdrift.greeks.black import LARGEST, TINY
 from greekdrift.greeks.elementary import log, log_ratio
-from greekdrift.greeks.implied_truth import COARSEST, FARTHEST, SMALLEST
+from greekdrift.greeks.implied_truth import COARSEST, FARTHEST, SMALLEST, Reason
 
 BLOCK = 512
 LANES = 64
 """A tail is padded to a multiple of it, so that no compiled loop has a remainder."""
 
-FOUND, NO_PRICE, BELOW_INTRINSIC, ABOVE_BOUND, NO_INFORMATION, EXPIRED = range(6)
+FOUND, NO_PRICE, BELOW_INTRINSIC, ABOVE_BOUND, NO_INFORMATION, EXPIRED = map(int, Reason)
 UNSETTLED = -1
 """Mark of a row that this page leaves to the slow solver."""
 
@@ -284,10 +284,10 @@ def _store(work: ndarray, width: int) -> None:
 
 @register_jitable(**INLINED)
 def _step(error: float, slope: float, h: float, t: float) -> float:
-    """Householder's step of order five for f(s) = error, relative to s.
+    """Householder's step of order five to the root of f(s) − target, relative to s; f = ln β or ln(1 − β).
 
-    `slope` is f/(s f′) of f = β or of 1 − β; the derivatives of β over β′, times s, s² and s³, are
-    A = h² − t²,   A² − 3h² − t²,   A³ − 3A (3h² + t²) + 12h²
+    `error` is f(s) − target and `slope` 1/(s f′). The second to fourth derivatives of β over β′, times s, s² and s³,
+    are A = h² − t², A² − 3h² − t² and A³ − 3A (3h² + t²) + 12h²; with q = s f′, those of f follow from them.
     """
     hh, tt = h * h, t * t
     a, b = (h - t) * (h + t), 3.0 * hh + tt
