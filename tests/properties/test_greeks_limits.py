@@ -274,7 +274,18 @@ def test_what_is_no_number_is_refused_by_name(name, value):
         compute(("price",), **(GOOD | {name: value}), is_call=True)
 
 
-@pytest.mark.parametrize("side", [1, 0.0, "call", None, [True, None], ["C", "P"], np.nan])
+@pytest.mark.parametrize("side", [1, 0.0, "call", None, [True, None], ["C", "P"], np.nan, [[True], [True, False]]])
 def test_a_side_is_a_boolean(side):
-    with pytest.raises(InputError, match=r"^is_call has type .*pass booleans"):
+    with pytest.raises(InputError, match=r"^is_call .*booleans"):
         compute(("price",), **GOOD, is_call=side)
+
+
+@pytest.mark.parametrize("name", [*GOOD, "is_call"])
+def test_what_a_mask_hides_is_no_number(name):
+    """Under a mask stands anything, often 0: a missing value, which is not zero. A mask that hides nothing is none."""
+    option = GOOD | {"is_call": True}
+    column = np.ma.array([option[name]] * 3, mask=[False, True, False])
+    with pytest.raises(InputError, match=f"^{name} has masked elements"):
+        compute(("price",), **(option | {name: column}))
+    column.mask = False
+    assert np.all(compute(("price",), **(option | {name: column}))["price"] == compute(("price",), **option)["price"])

@@ -296,6 +296,7 @@ def _column(name: str, value: ArrayLike) -> Quotes:
         column = np.asarray(value).astype(np.float64, casting="same_kind", copy=False)
     except (TypeError, ValueError):
         raise InputError(f"{name} {value!r} is not an array of numbers.") from None
+    refuse_masked(name, value)
     least = TINY if name == "discount" else 0.0
     is_good = (column >= least) & (column <= LARGEST)
     if not np.all(is_good):
@@ -313,8 +314,18 @@ def refuse(name: str, column: ndarray, is_good: ndarray, wanted: str) -> None:
     raise InputError(f"{name}{place} = {column[at]} is not {wanted}{more}; drop or correct the element.")
 
 
+def refuse_masked(name: str, value: ArrayLike) -> None:
+    """Raise `InputError` if an element of a masked array is missing: what stands under the mask is no number."""
+    if np.ma.is_masked(value):
+        raise InputError(f"{name} has masked elements; drop their rows or fill them.")
+
+
 def _sides(is_call: ArrayLike) -> Sides:
-    calls = np.asarray(is_call)
+    try:
+        calls = np.asarray(is_call)
+    except ValueError:
+        raise InputError(f"is_call {is_call!r} is not an array of booleans.") from None
+    refuse_masked("is_call", is_call)
     if calls.dtype != np.bool_:
         raise InputError(f"is_call has type {calls.dtype}; pass booleans, True for calls and False for puts.")
     return calls

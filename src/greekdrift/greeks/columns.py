@@ -47,11 +47,16 @@ def evaluate(
 
     `inputs`: forward, strike, volatility, time to expiry, discount, is_call, the order of the kernel's input rows.
     """
-    given = [_column(value) for value in inputs[:SIDE]]
-    calls = np.asarray(inputs[SIDE])
-    if calls.dtype != np.bool_ or any(column is None for column in given):
+    try:
+        given = [_column(value) for value in inputs[:SIDE]]
+        calls = np.asarray(inputs[SIDE])
+    except (TypeError, ValueError):
         return None
-    arrays = [*(column for column in given if column is not None), calls]
+    if calls.dtype != np.bool_ or any(
+        isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value) for value in inputs
+    ):
+        return None
+    arrays = [*given, calls]
     shapes = {array.shape for array in arrays}
     try:
         shape = shapes.pop() if len(shapes) == 1 else np.broadcast_shapes(*shapes)
@@ -70,12 +75,9 @@ def evaluate(
     return [row[:count].reshape(shape) for row in out.reshape(-1, room)] if is_good else None
 
 
-def _column(value: ArrayLike) -> ndarray | None:
-    try:
-        array = np.asarray(value)
-        column = array if array.dtype == np.float64 else array.astype(np.float64, casting="same_kind")
-    except (TypeError, ValueError):
-        return None
+def _column(value: ArrayLike) -> ndarray:
+    array = np.asarray(value)
+    column = array if array.dtype == np.float64 else array.astype(np.float64, casting="same_kind")
     return column if column.flags.aligned else column.copy()
 
 

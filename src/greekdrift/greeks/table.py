@@ -81,7 +81,7 @@ def compute(
         is_call=is_call,
         discount=discount,
     )
-    return {name: np.empty(at.forward.shape) for name in wanted}
+    return {name: np.asarray(QUANTITIES[name](at)) for name in wanted}
 
 
 @lru_cache
