@@ -6,7 +6,7 @@ from greekdrift.errors import ChainError, InputError
 from greekdrift.greeks import compute
 from greekdrift.greeks.exposure import line_quantities
 from greekdrift.surface import FACTORS, revalue
-from greekdrift.surface.revalue import MONEY
+from greekdrift.surface.cells import MONEY
 from greekdrift.surface.revalue import revalue as revalued
 from greekdrift.surface.scenario import moved
 from greekdrift.surface.state import FORWARD

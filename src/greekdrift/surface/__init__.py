@@ -1,7 +1,7 @@
 """The implied-volatility surface: fit, state factors, moved chains, revaluation under scenarios.
 
-`fit.fit` makes a `Surface` of a chain, `state.state` its factors, `scenario.moved` a moved chain and
-`revalue.revalue` the quantities of contracts under scenarios. Only `fit` needs the compiler.
+`fit.fit` makes a `Surface` of a chain, `state.state` its factors, `scenario.moved` a moved chain, `revalue.revalue` the
+quantities of contracts under scenarios and `books.books` those of whole accounts.
 """
 
 from greekdrift.surface.revalue import Revaluation

@@ -1,18 +1,12 @@
 """Revaluation of contracts under scenarios: each requested row once per scenario and horizon, exactly.
 
-A book is then a weight per row: its quantity under every scenario is one matrix product. Per contract, with c the
-contract size, S the index, primes for the scenario and 0 for now:
-
-    inverse option            c (Black/F)′ S′ − c (Black/F)₀ S₀        linear option      c Black′ − c Black₀
-    inverse future, perpetual c (1/F₀ − 1/F′) S′                       linear future      c (F′ − F₀)
-    spot                      c (S′ − S₀)
-
-An option that has expired by a horizon is worth its settlement value (coins at the index of that horizon) and has no
-Greeks; a future that has expired keeps the profit it settled with.
+A book is then a weight per row: its quantity under every scenario is one matrix product, and a change of holdings one
+of a few columns. Formulas per contract stand in `cells`, how a chain moves in `scenario`. `books` gives the quantities
+of whole accounts without holding any contract's.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 
@@ -20,21 +14,54 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from greekdrift.book import Chain, Kind, Scenarios
+from greekdrift.book import Chain, Scenarios
 from greekdrift.errors import InputError, nearest
 from greekdrift.greeks import QUANTITIES, black
+from greekdrift.greeks.exposure import line_quantities
+from greekdrift.surface import cells, revalue_kernel
+from greekdrift.surface.cells import MONEY, Cube, Terms
+from greekdrift.surface.moved_kernel import FADING, STATE
 from greekdrift.surface.moved_slice import Kept
-from greekdrift.surface.scenario import Moved, Plan, apply, plan
+from greekdrift.surface.scenario import (
+    Increments,
+    Moved,
+    Plan,
+    index_of,
+    linear_forward,
+    plan,
+    run,
+    time_to_expiry,
+    today,
+)
 from greekdrift.surface.slices import Surface
+from greekdrift.surface.state import FACTORS
 
 Rows = Int[ndarray, " row"]
-Cube = Float[ndarray, "scenario horizon row"]
+Books = Float[ndarray, "scenario horizon account"]
 
-MONEY = ("value_usd", "value_coin", "delta_usd", "delta_net", "pnl_coin")
-"""Names beyond the quantities of `greeks.compute`; `pnl_coin` is the coin profit of inverse contracts, else 0."""
+BOOK = ("value_usd", "delta_usd", "delta_net", "gamma", "vega", "theta")
 
 BLOCK = 65_536
-"""Scenario × horizon × row cells that are priced at a time."""
+"""Scenario × horizon × row cells that are worked on at a time outside the compiled loops."""
+
+SLOTS: Mapping[str, int] = MappingProxyType(
+    {
+        "forward": revalue_kernel.MOVED_FORWARD,
+        "volatility": revalue_kernel.MOVED_VOLATILITY,
+        "price": revalue_kernel.PRICE,
+        "value_usd": revalue_kernel.VALUE_USD,
+        "value_coin": revalue_kernel.VALUE_COIN,
+        "delta": revalue_kernel.DELTA_USD,
+        "delta_usd": revalue_kernel.DELTA_USD,
+        "delta_net": revalue_kernel.DELTA_NET,
+        "gamma": revalue_kernel.GAMMA,
+        "vega": revalue_kernel.VEGA,
+        "theta": revalue_kernel.THETA,
+        "pnl_usd": revalue_kernel.PNL_USD,
+        "pnl_coin": revalue_kernel.PNL_COIN,
+    }
+)
+"""What the compiled loop writes per contract; all else follows from the moved forwards and volatilities."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -59,7 +86,7 @@ class Revaluation:
     time_to_expiry: Float[ndarray, "horizon row"]
     index: Float[ndarray, "scenario horizon underlying"]
 
-    def book(self, name: str, weights: Float[ndarray, "account row"]) -> Float[ndarray, "scenario horizon account"]:
+    def book(self, name: str, weights: Float[ndarray, "account row"]) -> Books:
         """A quantity (or "pnl_usd") of books that hold `weights` contracts of each row."""
         return self.cube(name) @ np.atleast_2d(weights).T
 
@@ -67,6 +94,19 @@ class Revaluation:
         """The same quantity before the move."""
         self.cube(name)
         return np.atleast_2d(weights) @ self.now[name]
+
+    def book_change(self, name: str, contracts: Mapping[int, float]) -> Float[ndarray, "scenario horizon"]:
+        """What a change of holdings adds to a quantity (or "pnl_usd") of a book: contracts by row number of the chain.
+
+        A product of as few columns as rows are changed; a row that was not revalued is refused.
+        """
+        cube, place = self.cube(name), {int(row): at for at, row in enumerate(self.rows)}
+        change = np.zeros(cube.shape[:2])
+        for row, amount in contracts.items():
+            if row not in place:
+                raise InputError(f"row {row} was not revalued; add it to revalue(rows=…).")
+            change += amount * cube[:, :, place[row]]
+        return change
 
     def cube(self, name: str) -> Cube:
         """A quantity (or "pnl_usd") per contract, axes (scenario, horizon, row)."""
@@ -77,54 +117,31 @@ class Revaluation:
         return self.values[name]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Terms:
-    """Contract terms of the requested rows, and which of them is what; `underlying` is a position in the scenarios."""
-
-    size: Float[ndarray, " row"]
-    strike: Float[ndarray, " row"]
-    is_call: ndarray
-    is_inverse: ndarray
-    is_spot: ndarray
-    options: Rows
-    linear: Rows
-    underlying: Rows
-
-
 def revalue(
     chain: Chain,
     surface: Surface,
     scenarios: Scenarios,
     *,
     rows: Rows,
-    names: Sequence[str] = ("value_usd", "delta_usd", "delta_net", "gamma", "vega", "theta"),
+    names: Sequence[str] = BOOK,
     kept: Kept = "log_moneyness",
+    deterministic: bool = True,
 ) -> Revaluation:
     """Exact quantities of some chain rows under every scenario and horizon (see `scenario` for the moved chain).
 
-    Priced in blocks of scenarios, so that beyond the result itself memory does not grow with their number.
+    Names: those of `greeks.compute` and `MONEY`. `deterministic` gives the same bits on every machine; without it
+    multiply-adds are fused, which is faster.
     """
-    for name in names:
-        if name not in QUANTITIES and name not in MONEY:
-            raise InputError(f'unknown quantity "{name}"; {nearest(name, [*QUANTITIES, *MONEY])}')
+    check_names(names)
     at = chain.numbers(rows)
+    once, back = np.unique(at, return_inverse=True)
+    if once.size < at.size:
+        found = revalue(chain, surface, scenarios, rows=once, names=names, kept=kept, deterministic=deterministic)
+        return _repeated(found, at, back)
     prepared = plan(chain, surface, scenarios, at, kept=kept)
-    terms = _terms(chain, at, scenarios.underlyings)
-    origin = _origin(chain, at, prepared)
-    now = _evaluate(origin, origin, terms, names)
-    shape = (*scenarios.increments.shape[:2], at.size)
-    values = {name: np.empty(shape) for name in names}
-    pnl, forward, volatility = np.empty(shape), np.empty(shape), np.empty(shape)
-    time_to_expiry, index = np.empty(shape[1:]), np.empty(scenarios.increments.shape[:3])
-    step = max(1, BLOCK // max(1, shape[1] * shape[2]))
-    for start in range(0, shape[0], step):
-        block = slice(start, start + step)
-        found = apply(prepared, scenarios.increments[block])
-        forward[block], volatility[block], index[block] = found.forward, found.volatility, found.index
-        time_to_expiry[:] = found.time_to_expiry
-        for name, cube in _evaluate(found, origin, terms, (*names, "pnl_usd")).items():
-            (pnl if name == "pnl_usd" else values[name])[block] = cube
-    for array in (at, pnl, forward, volatility, time_to_expiry, index, *values.values()):
+    terms = start(prepared, cells.terms_of(chain, at, scenarios.underlyings), deterministic=deterministic)
+    moves, values = _cubes(prepared, scenarios.increments, terms, names, deterministic=deterministic)
+    for array in (at, moves.time_to_expiry, *values.values()):
         array.setflags(write=False)
     return Revaluation(
         as_of=chain.as_of,
@@ -132,107 +149,116 @@ def revalue(
         underlyings=scenarios.underlyings,
         horizons=scenarios.horizons,
         weights=scenarios.weights,
-        now=MappingProxyType({name: column[0, 0] for name, column in now.items()}),
-        values=MappingProxyType(values),
-        pnl_usd=pnl,
-        forward=forward,
-        volatility=volatility,
-        time_to_expiry=time_to_expiry,
+        now=MappingProxyType(now_of(chain, at, names)),
+        values=MappingProxyType({name: values[name] for name in names}),
+        pnl_usd=values["pnl_usd"],
+        forward=moves.forward,
+        volatility=moves.volatility,
+        time_to_expiry=moves.time_to_expiry,
+        index=moves.index,
+    )
+
+
+def now_of(chain: Chain, at: Rows, names: Sequence[str]) -> dict[str, Float[ndarray, " row"]]:
+    """Quantities per contract before the move; there is no profit yet."""
+    found = line_quantities(chain, [name for name in names if name != "pnl_coin"], at)
+    return {name: found[name] if name in found else np.zeros(at.size) for name in names}
+
+
+def start(prepared: Plan, terms: Terms, *, deterministic: bool) -> Terms:
+    """The terms with what options are worth after a move of nothing, from which P&L is counted."""
+    nothing = np.zeros((1, 1, prepared.index.size, len(FACTORS)))
+    names = ("value_usd", "value_coin")
+    _, values = _cubes(today(prepared), nothing, terms, names, deterministic=deterministic)
+    usd, coin = (np.where(terms.is_option, values[name][0, 0], 0.0) for name in names)
+    return replace(terms, start_usd=usd, start_coin=coin)
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Refuses a name that no contract is revalued for, with the nearest right one."""
+    for name in names:
+        if name not in QUANTITIES and name not in MONEY:
+            raise InputError(f'unknown quantity "{name}"; {nearest(name, [*QUANTITIES, *MONEY])}')
+
+
+def _cubes(
+    prepared: Plan, increments: Increments, terms: Terms, names: Sequence[str], *, deterministic: bool
+) -> tuple[Moved, dict[str, Cube]]:
+    """The moved rows, and the cubes asked for with "pnl_usd": first what is compiled, then the rest over it."""
+    wanted = tuple(dict.fromkeys((*names, "pnl_usd")))
+    codes = list(dict.fromkeys(SLOTS[name] for name in ("forward", "volatility", *wanted) if name in SLOTS))
+    slots = np.full(revalue_kernel.N_SLOTS, -1)
+    slots[codes] = np.arange(len(codes))
+    out = np.zeros((len(codes), *increments.shape[:2], prepared.n_rows))
+    index = index_of(prepared, increments)
+    loop = revalue_kernel.cubes if deterministic else revalue_kernel.cubes_contracted
+    run(loop, prepared, increments, terms.size, index, terms.start_usd, terms.start_coin, slots, out)
+    found = Moved(
+        forward=out[slots[SLOTS["forward"]]],
+        volatility=out[slots[SLOTS["volatility"]]],
+        time_to_expiry=time_to_expiry(prepared),
         index=index,
     )
+    positions, forward = linear_forward(prepared, increments)
+    found.forward[..., positions] = forward
+    found.volatility[..., ~terms.is_option] = np.nan
+    _check(found, terms.is_option)
+    values = {name: out[slots[SLOTS[name]]] for name in wanted if name in SLOTS}
+    others = tuple(name for name in wanted if name not in SLOTS)
+    values |= {name: np.empty(found.forward.shape) for name in others}
+    _fill(cells.linear, found, terms, np.flatnonzero(~terms.is_option), wanted, values)
+    _fill(cells.options, found, terms, np.flatnonzero(terms.is_option), others, values)
+    for strip, states in zip(prepared.options, prepared.terms[..., STATE] == FADING, strict=True):
+        for horizon in np.flatnonzero(states):
+            _fill(cells.options, found, terms, strip.at(), wanted, values, horizons=[int(horizon)])
+    return found, values
 
 
-def _terms(chain: Chain, at: Rows, underlyings: Sequence[str]) -> Terms:
-    return Terms(
-        size=chain.contract_size[at],
-        strike=chain.strike[at],
-        is_call=chain.is_call[at],
-        is_inverse=chain.is_inverse[at],
-        is_spot=np.array([chain.instruments[row].kind is Kind.SPOT for row in at], dtype=np.bool_),
-        options=np.flatnonzero(chain.is_option[at]),
-        linear=np.flatnonzero(~chain.is_option[at]),
-        underlying=np.array([underlyings.index(str(name)) for name in chain.underlying[at]], dtype=np.int64),
+def _check(found: Moved, is_option: ndarray) -> None:
+    """Refuses moves that lead out of the range of the calculator."""
+    for name, cube in (("forward", found.forward), ("volatility", found.volatility)):
+        is_good = (cube <= black.LARGEST) | ~is_option
+        if not np.all(is_good):
+            black.refuse(f"moved {name}", cube, is_good, f"a number from 0 to {black.LARGEST:g}")
+
+
+def _fill(
+    formula: cells.Formula,
+    found: Moved,
+    terms: Terms,
+    at: Rows,
+    names: Sequence[str],
+    values: Mapping[str, Cube],
+    *,
+    horizons: Sequence[int] | None = None,
+) -> None:
+    """Writes the quantities of some rows (at some horizons) over what stands there, block by block."""
+    if at.size == 0 or not names:
+        return
+    own = terms.take(at)
+    hours = np.arange(found.index.shape[1]) if horizons is None else np.array(horizons)
+    for block in blocks(len(found.forward), hours.size * at.size):
+        part = cells.select(found, own, at, scenarios=block, horizons=hours)
+        for name, cube in formula(own, names, part).items():
+            values[name][block][:, hours[:, None], at] = cube
+
+
+def blocks(scenarios: int, cells_each: int) -> Iterator[slice]:
+    """Ranges of scenarios of at most `BLOCK` cells."""
+    step = max(1, BLOCK // max(1, cells_each))
+    for start in range(0, scenarios, step):
+        yield slice(start, min(start + step, scenarios))
+
+
+def _repeated(found: Revaluation, rows: Rows, back: Rows) -> Revaluation:
+    """A revaluation in which rows that were asked for repeatedly stand repeatedly."""
+    return replace(
+        found,
+        rows=rows,
+        now=MappingProxyType({name: column[back] for name, column in found.now.items()}),
+        values=MappingProxyType({name: cube[..., back] for name, cube in found.values.items()}),
+        pnl_usd=found.pnl_usd[..., back],
+        forward=found.forward[..., back],
+        volatility=found.volatility[..., back],
+        time_to_expiry=found.time_to_expiry[..., back],
     )
-
-
-def _origin(chain: Chain, at: Rows, prepared: Plan) -> Moved:
-    """The rows as they are, in the form of a move to a single scenario and horizon."""
-    return Moved(
-        forward=chain.forward[at][None, None],
-        volatility=chain.mark_iv[at][None, None],
-        time_to_expiry=chain.time_to_expiry[at][None],
-        index=prepared.index[None, None],
-    )
-
-
-def _evaluate(found: Moved, origin: Moved, terms: Terms, names: Sequence[str]) -> dict[str, Cube]:
-    values = {name: np.zeros(found.forward.shape) for name in names}
-    if terms.options.size:
-        _fill_options(found, origin, terms, values)
-    if terms.linear.size:
-        _fill_linear(found, origin, terms, values)
-    return values
-
-
-def _options_at(found: Moved, terms: Terms) -> black.Options:
-    at = terms.options
-    return black.options(
-        forward=found.forward[..., at],
-        strike=terms.strike[at],
-        volatility=found.volatility[..., at],
-        time_to_expiry=found.time_to_expiry[:, at],
-        is_call=terms.is_call[at],
-    )
-
-
-def _worth(found: Moved, terms: Terms, price: Cube) -> tuple[Cube, Cube]:
-    """Value of options in USD and in coins per contract; coins are 0 for linear options."""
-    at = terms.options
-    index = found.index[..., terms.underlying[at]]
-    coins = np.where(terms.is_inverse[at], price / found.forward[..., at], 0.0)
-    return np.where(terms.is_inverse[at], coins * index, price), coins
-
-
-def _fill_options(found: Moved, origin: Moved, terms: Terms, values: dict[str, Cube]) -> None:
-    at = terms.options
-    size = terms.size[at]
-    options = _options_at(found, terms)
-    is_alive = options.time_to_expiry > 0.0
-    price = size * black.price(options)
-    usd, coins = _worth(found, terms, price)
-    delta = size * black.delta(options)
-    known = {
-        "price": price,
-        "value_usd": usd,
-        "value_coin": coins,
-        "delta": is_alive * delta,
-        "delta_usd": is_alive * delta,
-        "delta_net": is_alive * (delta - coins),
-    }
-    if "pnl_usd" in values or "pnl_coin" in values:
-        usd_now, coins_now = _worth(origin, terms, size * black.price(_options_at(origin, terms)))
-        known |= {"pnl_usd": usd - usd_now, "pnl_coin": coins - coins_now}
-    for name, cube in values.items():
-        cube[..., at] = known[name] if name in known else is_alive * size * QUANTITIES[name](options)
-
-
-def _fill_linear(found: Moved, origin: Moved, terms: Terms, values: dict[str, Cube]) -> None:
-    at = terms.linear
-    size, is_inverse, is_spot = terms.size[at], terms.is_inverse[at], terms.is_spot[at]
-    before, after = origin.forward[..., at], found.forward[..., at]
-    index_before = origin.index[..., terms.underlying[at]]
-    index_after = found.index[..., terms.underlying[at]]
-    coins = np.where(found.time_to_expiry[:, at] > 0.0, np.where(is_inverse, size / after, size), 0.0)
-    pnl_coin = np.where(is_inverse, size * (1.0 / before - 1.0 / after), 0.0)
-    pnl_linear = size * np.where(is_spot, index_after - index_before, after - before)
-    known = {
-        "price": coins * after,
-        "value_usd": np.where(is_spot, size * index_after, 0.0),
-        "delta": coins,
-        "delta_usd": coins,
-        "delta_net": coins,
-        "pnl_coin": pnl_coin,
-        "pnl_usd": np.where(is_inverse, pnl_coin * index_after, pnl_linear),
-    }
-    for name in values.keys() & known.keys():
-        values[name][..., at] = known[name]

@@ -14,8 +14,8 @@ An expiry that falls within the horizon settles at its own forward moved by the 
 the path between the horizons on either side (the origin is the first), and stays there.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import get_args
 
@@ -26,13 +26,18 @@ from numpy import ndarray
 from greekdrift.book import Chain, Scenarios
 from greekdrift.errors import ChainError, InputError, nearest
 from greekdrift.greeks import compute
-from greekdrift.surface.moved_slice import Kept, moved_slice, remaining
-from greekdrift.surface.slices import Slice, Surface
+from greekdrift.surface.moved_slice import Kept, remaining
+from greekdrift.surface.revalue_kernel import N_SLOTS, cubes
+from greekdrift.surface.slices import Surface
 from greekdrift.surface.state import BASIS, FACTORS, FORWARD
-from greekdrift.units import HOURS_PER_YEAR, from_datetime64, stamp
+from greekdrift.surface.strips import Packed, Strip, pack, strips, terms
+from greekdrift.units import HOURS_PER_YEAR, stamp
 
 Rows = Int[ndarray, " row"]
 Increments = Float[ndarray, "scenario horizon underlying factor"]
+
+NOTHING_ELSE = np.array([0, 1, *[-1] * (N_SLOTS - 2)])
+"""Slots of a move that is not priced: forward and volatility."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -53,38 +58,40 @@ class Moved:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Strip:
-    """Requested rows that share a smile and a clock: one underlying and expiry, one side and settlement.
+class Plan:
+    """Everything about a move that does not depend on the scenario, made once for all blocks of scenarios.
 
-    `at` are positions among the requested rows, `underlying` the position among the scenarios' underlyings. `knots`
-    and `residual` are the log-moneyness and mark_iv/slice of all quotes of that kind. No slice: a linear contract.
+    `pack` holds the options among the strips, `terms` each of them at each horizon, with the columns of `moved_kernel`.
     """
 
-    at: Rows
-    underlying: int
-    time_to_expiry: float
-    forward: Float[ndarray, " row"]
-    strike: Float[ndarray, " row"]
-    mark_iv: Float[ndarray, " row"]
-    slice: Slice | None
-    knots: Float[ndarray, " knot"]
-    residual: Float[ndarray, " knot"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Plan:
-    """Everything about a move that does not depend on the scenario, made once for all blocks of scenarios."""
-
     strips: tuple[Strip, ...]
+    pack: Packed
+    terms: Float[ndarray, "strip horizon number"]
     n_rows: int
     horizons: Float[ndarray, " horizon"]
     index: Float[ndarray, " underlying"]
+    window: float
     kept: Kept
+
+    @property
+    def options(self) -> tuple[Strip, ...]:
+        """The strips of options, in the order of `pack` and `terms`."""
+        return tuple(one for one in self.strips if one.slice is not None)
 
 
 def moved(chain: Chain, surface: Surface, scenarios: Scenarios, rows: Rows, *, kept: Kept = "log_moneyness") -> Moved:
     """Forwards, volatilities, times to expiry and index prices of some chain rows under scenarios."""
-    return apply(plan(chain, surface, scenarios, rows, kept=kept), scenarios.increments)
+    at = chain.numbers(rows)
+    once, back = np.unique(at, return_inverse=True)
+    if once.size == at.size:
+        return apply(plan(chain, surface, scenarios, at, kept=kept), scenarios.increments)
+    found = apply(plan(chain, surface, scenarios, once, kept=kept), scenarios.increments)
+    return Moved(
+        forward=found.forward[..., back],
+        volatility=found.volatility[..., back],
+        time_to_expiry=found.time_to_expiry[..., back],
+        index=found.index,
+    )
 
 
 def move(
@@ -140,7 +147,7 @@ def move(
 
 
 def plan(chain: Chain, surface: Surface, scenarios: Scenarios, rows: Rows, *, kept: Kept = "log_moneyness") -> Plan:
-    """The scenario-free part of a move; refuses what does not belong together."""
+    """The scenario-free part of a move, each row once; refuses what does not belong together."""
     if surface.as_of != chain.as_of:
         raise InputError(
             f"the surface is of {stamp(surface.as_of)}, the chain of {stamp(chain.as_of)}; fit this chain."
@@ -163,35 +170,73 @@ def plan(chain: Chain, surface: Surface, scenarios: Scenarios, rows: Rows, *, ke
     unknown = [name for name in scenarios.underlyings if name not in chain.index_price]
     if unknown:
         raise InputError(f'the chain has no index price of "{unknown[0]}"; give only underlyings of the chain.')
+    every = tuple(strips(chain, surface, at, scenarios.underlyings))
+    options = tuple(one for one in every if one.slice is not None)
     return Plan(
-        strips=tuple(_strips(chain, surface, at, scenarios.underlyings)),
+        strips=every,
+        pack=pack(options),
+        terms=terms(options, scenarios.horizons, window=chain.settlement_window, kept=kept),
         n_rows=at.size,
         horizons=scenarios.horizons,
         index=np.array([chain.index_price[name] for name in scenarios.underlyings]),
+        window=chain.settlement_window,
         kept=kept,
     )
 
 
+def today(prepared: Plan) -> Plan:
+    """The plan at the single horizon of no time at all."""
+    horizons = np.zeros(1)
+    own = terms(prepared.options, horizons, window=prepared.window, kept=prepared.kept)
+    return replace(prepared, horizons=horizons, terms=own)
+
+
 def apply(prepared: Plan, increments: Increments) -> Moved:
     """Moved rows of a plan for some scenarios, axes (scenario, horizon, underlying, factor)."""
-    shape = (*increments.shape[:2], prepared.n_rows)
-    forward, volatility = np.empty(shape), np.full(shape, np.nan)
-    left = np.empty(shape[1:])
-    for strip in prepared.strips:
+    cells = np.full((2, *increments.shape[:2], prepared.n_rows), np.nan)
+    one, nothing = np.ones(prepared.n_rows), np.empty(0)
+    index = index_of(prepared, increments)
+    run(cubes, prepared, increments, one, index, nothing, nothing, NOTHING_ELSE, cells)
+    positions, forward = linear_forward(prepared, increments)
+    cells[0][..., positions] = forward
+    return Moved(forward=cells[0], volatility=cells[1], time_to_expiry=time_to_expiry(prepared), index=index)
+
+
+def index_of(prepared: Plan, increments: Increments) -> Float[ndarray, "scenario horizon underlying"]:
+    """Index price of each underlying, S exp(r)."""
+    return prepared.index * np.exp(increments[..., FORWARD])
+
+
+def linear_forward(prepared: Plan, increments: Increments) -> tuple[Rows, Float[ndarray, "scenario horizon linear"]]:
+    """Positions of the rows that are no options, and their moved forwards."""
+    own = [strip for strip in prepared.strips if strip.slice is None]
+    positions = np.concatenate([np.empty(0, dtype=np.int64), *(strip.at() for strip in own)])
+    forward = np.empty((*increments.shape[:2], positions.size))
+    start = 0
+    for strip in own:
+        part = slice(start, start + strip.forward.size)
         tau = remaining(strip.time_to_expiry, prepared.horizons)
-        own = increments[:, :, strip.underlying, :]
-        log_return = index_return(own[..., FORWARD], strip.time_to_expiry, prepared.horizons)
-        carry = own[..., BASIS] * np.where(np.isfinite(tau), tau, 0.0)
-        moved_forward = strip.forward * np.exp(log_return + carry)[..., None]
-        forward[..., strip.at] = moved_forward
-        left[:, strip.at] = tau[:, None]
-        if strip.slice is not None:
-            smile = moved_slice(strip.slice, own, prepared.horizons, kept=prepared.kept)
-            k = np.log(strip.strike / moved_forward)
-            found = smile.volatility(k) * np.interp(k * smile.scale, strip.knots, strip.residual)
-            volatility[..., strip.at] = np.where(smile.is_alive, found, strip.mark_iv)
-    index = prepared.index * np.exp(increments[..., FORWARD])
-    return Moved(forward=forward, volatility=volatility, time_to_expiry=left, index=index)
+        moves = increments[:, :, strip.underlying, :]
+        log_return = index_return(moves[..., FORWARD], strip.time_to_expiry, prepared.horizons)
+        carry = moves[..., BASIS] * np.where(np.isfinite(tau), tau, 0.0)
+        forward[..., part] = strip.forward * np.exp(log_return + carry)[..., None]
+        start = part.stop
+    return positions, forward
+
+
+def time_to_expiry(prepared: Plan) -> Float[ndarray, "horizon row"]:
+    """Years left of every row at each horizon."""
+    left = np.empty((prepared.horizons.size, prepared.n_rows))
+    for strip in prepared.strips:
+        left[:, strip.at()] = remaining(strip.time_to_expiry, prepared.horizons)[:, None]
+    return left
+
+
+def run(loop: Callable[..., None], prepared: Plan, increments: Increments, *rest: ndarray | np.int64) -> None:
+    """Calls a loop of `revalue_kernel` on a plan and increments, always with arrays of the same type."""
+    fixed = np.ascontiguousarray(increments, dtype=np.float64).view()
+    fixed.setflags(write=False)
+    loop(fixed, prepared.terms, prepared.pack, *rest)
 
 
 def index_return(
@@ -211,58 +256,6 @@ def index_return(
     share = min((time_to_expiry * HOURS_PER_YEAR - start) / length, 1.0) if length > 0.0 else 0.0
     settled = before + share * (path[:, first] - before)
     return np.where(is_over, settled[:, None], path)
-
-
-def _strips(chain: Chain, surface: Surface, rows: Rows, underlyings: Sequence[str]) -> Iterator[Strip]:
-    for underlying, name in enumerate(underlyings):
-        own = chain.underlying[rows] == name
-        for years in np.unique(chain.time_to_expiry[rows[own]]):
-            same = own & (chain.time_to_expiry[rows] == years)
-            linear = np.flatnonzero(same & ~chain.is_option[rows])
-            if linear.size:
-                yield _strip(chain, rows, linear, underlying=underlying, own_slice=None)
-            options = same & chain.is_option[rows]
-            if not np.any(options):
-                continue
-            expiry = from_datetime64(chain.expiry[rows[options][0]])
-            own_slice = surface.slice(name, expiry)
-            for is_call in (False, True):
-                for is_inverse in (False, True):
-                    of_kind = (chain.is_call[rows] == is_call) & (chain.is_inverse[rows] == is_inverse)
-                    at = np.flatnonzero(options & of_kind)
-                    if at.size:
-                        yield _strip(chain, rows, at, underlying=underlying, own_slice=own_slice)
-
-
-def _strip(chain: Chain, rows: Rows, at: Rows, *, underlying: int, own_slice: Slice | None) -> Strip:
-    first = rows[at[0]]
-    knots, residual = (np.empty(0), np.empty(0)) if own_slice is None else _residuals(chain, first, own_slice)
-    return Strip(
-        at=at,
-        underlying=underlying,
-        time_to_expiry=float(chain.time_to_expiry[first]),
-        forward=chain.forward[rows[at]],
-        strike=chain.strike[rows[at]],
-        mark_iv=chain.mark_iv[rows[at]],
-        slice=own_slice,
-        knots=knots,
-        residual=residual,
-    )
-
-
-def _residuals(chain: Chain, first: int, own_slice: Slice) -> tuple[Float[ndarray, " knot"], Float[ndarray, " knot"]]:
-    """Log-moneyness and mark_iv/slice of all quotes of the kind of one row, in order of log-moneyness."""
-    kind = np.flatnonzero(
-        chain.is_option
-        & (chain.underlying == chain.underlying[first])
-        & (chain.expiry == chain.expiry[first])
-        & (chain.is_call == chain.is_call[first])
-        & (chain.is_inverse == chain.is_inverse[first])
-    )
-    k = np.log(chain.strike[kind] / chain.forward[kind])
-    order = np.argsort(k, kind="stable")
-    k = k[order]
-    return k, chain.mark_iv[kind][order] / own_slice.volatility(k)
 
 
 def _marks(
