@@ -87,6 +87,19 @@ def test_tiny_and_huge_deviations(deviation, reference):
     assert np.all(np.abs(found / options["volatility"] - 1.0)[is_found] <= 1e-12 + 4.0 * granted[is_found])
 
 
+def test_what_a_mask_hides_is_missing():
+    """A hidden price is a missing quote, as None is; a hidden forward or side is refused."""
+    at = {"forward": 100.0, "strike": 100.0, "time_to_expiry": 0.5, "is_call": True}
+    hidden = np.ma.array([5.0, 0.0, 6.0], mask=[False, True, False])
+    for price in (hidden, [5.0, None, 6.0], [5.0, np.nan, 6.0]):
+        found, reason = solve(price, **at)
+        assert reason.tolist() == [Reason.FOUND, Reason.NO_PRICE, Reason.FOUND]
+        assert np.isnan(found).tolist() == [False, True, False]
+    for name, value in at.items():
+        with pytest.raises(InputError, match=f"^{name} has masked elements"):
+            solve(5.0, **(at | {name: np.ma.array([value, value], mask=[False, True])}))
+
+
 NEAR_ZERO = [0.0, -0.0, 5e-324, 1e-291]
 
 
@@ -153,6 +166,21 @@ def test_a_missing_price_is_its_own_reason_and_every_other_nonsense_is_refused_b
     for price in (np.inf, -np.inf, 2e100):
         with pytest.raises(InputError, match=r"^price = "):
             solve(price, **at)
+    for price in (
+        "5.0",
+        ["5.0"],
+        b"5",
+        np.datetime64("2026-01-01"),
+        np.timedelta64(5, "D"),
+        np.array([5.0 + 1.0j]),
+        {},
+    ):
+        with pytest.raises(InputError, match=r"^price .*is not an array of numbers"):
+            solve(price, **at)
+    for name in ("is_call", "is_coin"):
+        for value in (1, None, [[True], [True, False]]):
+            with pytest.raises(InputError, match=rf"^{name} .*booleans"):
+                solve(5.0, **(at | {name: value}))
     for name in ("forward", "strike", "time_to_expiry"):
         for value in (np.nan, np.inf, -1.0, 2e100):
             with pytest.raises(InputError, match=f"^{name} = "):

@@ -13,7 +13,7 @@ from numpy import ndarray
 from numpy.typing import ArrayLike
 
 from greekdrift.errors import CalculationError, InputError
-from greekdrift.greeks import implied_truth
+from greekdrift.greeks import black, implied_truth
 from greekdrift.greeks.black import Quotes
 from greekdrift.greeks.implied_truth import Reason, Reasons
 
@@ -160,6 +160,8 @@ def _vector(column: ndarray) -> ndarray:
 
 
 def _columns(given: Sequence[ArrayLike]) -> list[ndarray]:
+    if any(isinstance(column, np.ma.MaskedArray) and np.ma.is_masked(column) for column in given):
+        raise TypeError("what a mask hides is for the slow solver to name")
     columns = [np.asarray(column) for column in given]
     kinds = [np.float64, np.float64, np.float64, np.float64, np.bool_, np.float64]
     return [
@@ -178,7 +180,11 @@ def _slowly(given: Sequence[ArrayLike]) -> tuple[Quotes, Reasons]:
 
 def _in_quote_currency(price: ArrayLike, forward: ArrayLike, is_coin: ArrayLike) -> ArrayLike:
     """Prices times the forward where they are in coins; as they came where none is."""
-    coins = np.asarray(is_coin)
+    try:
+        coins = np.asarray(is_coin)
+    except ValueError:
+        raise InputError(f"is_coin {is_coin!r} is not an array of booleans.") from None
+    black.refuse_masked("is_coin", is_coin)
     if coins.dtype != np.bool_:
         raise InputError(f"is_coin has type {coins.dtype}; pass booleans, True for prices in coins.")
     if coins.ndim == 0 and not coins:

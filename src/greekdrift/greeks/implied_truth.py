@@ -117,15 +117,18 @@ def deviation_of(time_value: Vector, *, least: Vector, distance: Vector) -> Vect
 
 
 def prices(price: ArrayLike) -> Quotes:
-    """Prices as doubles, NaN for a missing one; the first that is neither a number nor NaN is named.
+    """Prices as doubles, NaN for a missing one (None, masked, NaN); what is neither a number nor missing is named.
 
     >>> prices([1, float("nan")])
     array([ 1., nan])
     """
     try:
-        value = np.asarray(price, dtype=np.float64)
+        given = np.asarray(price)
+        value = given.astype(np.float64, casting="unsafe" if given.dtype == np.object_ else "same_kind", copy=False)
     except (TypeError, ValueError):
         raise InputError(f"price {price!r} is not an array of numbers.") from None
+    if isinstance(price, np.ma.MaskedArray):
+        value = np.where(price.mask, np.nan, value)
     is_good = (np.abs(value) <= LARGEST) | np.isnan(value)
     if not np.all(is_good):
         black.refuse("price", value, is_good, f"a number up to {LARGEST:g}")
