@@ -55,12 +55,3 @@ def test_list_names_the_packaged_data(run: Callable) -> None:
     done = run("data", "list")
     assert done.code == 0
     assert done.out.count("content as expected") == 5
-
-
-def test_surface_gives_a_slice_an_expiry(run: Callable, chain_file: Path, tmp_path: Path) -> None:
-    done = run("surface", "--chain", chain_file, "--out", tmp_path / "surface.csv")
-    assert done.code == 0
-    assert "2 slices; 0 violations" in done.err
-    slices = pd.read_csv(tmp_path / "surface.csv")
-    assert list(slices["quotes"] > 4) == [True, True]
-    assert slices["rmse"].max() < 0.01

@@ -55,11 +55,12 @@ def read_bundle(values: Mapping[str, Any], *, venue: str | None, rules: str | No
         if not isinstance(facts, dict) or not {"name", "sha256"} <= facts.keys():
             raise DataError(f"{part}: should be an object with name and sha256; give decisions.json of propose.")
     book = accounts(Document(name="accounts", values={"accounts": values["accounts"]}))
+    facts_of_venue = _same(load_venue(venue or str(values["venue"]["name"])), values["venue"], what="venue")
     return Bundle(
-        chain=parse(ChainBody, Document(name="chain", values=values["chain"]), error=DataError).record(),
+        chain=parse(ChainBody, Document(name="chain", values=values["chain"]), error=DataError).record(facts_of_venue),
         accounts={account.account_id: account for account in book},
         rules=_same(load_rules(rules or str(values["rules"]["name"])), values["rules"], what="rules"),
-        venue=_same(load_venue(venue or str(values["venue"]["name"])), values["venue"], what="venue"),
+        venue=facts_of_venue,
         now=instant(str(values["now"])),
     )
 

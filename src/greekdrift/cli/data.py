@@ -99,17 +99,17 @@ def import_(
     """
     from tempfile import TemporaryDirectory
 
-    from greekdrift.cli.console import escape, folder, lead, say
+    from greekdrift.cli.console import lead, writing
     from greekdrift.config import load_venue
     from greekdrift.market.parquet import ParquetSource, write_chain
 
+    options.keep_apart((out,), (file,))
     with TemporaryDirectory() as scratch:
         renamed = _renamed(file, mapping or [], Path(scratch))
         source = ParquetSource(str(renamed), venue=load_venue(venue), drop=tuple(drop or ()))
         chains = [source.chain(moment) for moment in source.snapshots()]
-    folder(out.parent)
-    write_chain(chains, out)
-    say(f"wrote [bold]{escape(str(out))}[/]: {len(chains)} snapshots of {', '.join(source.underlyings)}")
+    with writing(out, f"{len(chains)} snapshots of {', '.join(source.underlyings)}"):
+        write_chain(chains, out)
     lead(f"greekdrift surface --chain {out}")
 
 
@@ -125,7 +125,7 @@ def simulate(
 
     Example: greekdrift data simulate --seed 7 --days 30 --out simulated.parquet
     """
-    from greekdrift.cli.console import escape, folder, lead, progress, say
+    from greekdrift.cli.console import lead, progress, writing
     from greekdrift.config import load_venue
     from greekdrift.market.parquet import write_chain
     from greekdrift.market.simulate import SimulatedSource
@@ -137,10 +137,8 @@ def simulate(
         for at, moment in enumerate(source.snapshots()):
             chains.append(source.chain(moment))
             advance(at + 1, len(source.snapshots()))
-    folder(out.parent)
-    write_chain(chains, out)
-    what = f"{len(chains)} simulated snapshots of {', '.join(source.underlyings)}, seed {seed}"
-    say(f"wrote [bold]{escape(str(out))}[/]: {what}")
+    with writing(out, f"{len(chains)} simulated snapshots of {', '.join(source.underlyings)}, seed {seed}"):
+        write_chain(chains, out)
     lead(f"greekdrift data validate {out}")
 
 

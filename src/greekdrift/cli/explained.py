@@ -19,6 +19,8 @@ Groups = Mapping[str, Sequence[Attributed]]
 
 LEVELS = (7, 30, 90)
 """Days of the pillars whose level is printed."""
+ROUNDING = 1e-11
+"""Numbers smaller than this share of the largest beside them are shown as 0."""
 
 
 def groups(found: Attribution, name: str, by: By) -> list[Attributed]:
@@ -49,7 +51,8 @@ def show(found: Attribution, rows: Groups, *, by: By, units: Units) -> None:
             star = f" ({one.n_lines - len(one.unknown)} of {one.n_lines} lines *)" if one.unknown else ""
             texts = (one.account_id, (one.underlying or "all") + star, *([one.label or ""] if label else []))
             numbers = shown(name, [*([one.now] if before else []), one.realised, *one.parts], units)
-            lines.append((*texts, *(_brief(float(value)) for value in numbers)))
+            largest = max((abs(value) for value in numbers), default=0.0)
+            lines.append((*texts, *(_brief(float(value), largest) for value in numbers)))
         if lines:
             table(f"{name}, {unit(name, units)}", ("account", "underlying", *label, *before, "change", *PARTS), lines)
         else:
@@ -161,8 +164,10 @@ def _records(table_of: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
     return [dict(zip(table_of, row, strict=True)) for row in rows]
 
 
-def _brief(value: float) -> float:
-    """Three significant digits of what is small, so that nine numbers stand side by side."""
+def _brief(value: float, largest: float) -> float:
+    """Three significant digits of what is small, so that nine numbers stand side by side; rounding errors are 0."""
+    if abs(value) < ROUNDING * largest:
+        return 0.0
     return value if abs(value) >= 1000.0 else float(f"{value:.3g}")
 
 

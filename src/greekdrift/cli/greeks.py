@@ -35,7 +35,7 @@ def command(
     """Greeks of a whole chain per contract, or of a book by account and underlying.
 
     Any of: value, delta, gamma, vega, theta, rho, vanna, volga, charm, veta,
-    speed, zomma, color; in the USD view also delta_usd, delta_net,
+    speed, zomma, color, strike_delta, strike_gamma; in the USD view also delta_usd, delta_net,
     delta_collateral, value_usd, value_coin, price.
 
     A book shows the three deltas side by side (usd: N(d1) on the forward; net:

@@ -22,6 +22,7 @@ def command(
     from greekdrift.margin.grid import requirement
     from greekdrift.units import stamp
 
+    options.keep_apart((out,), (chain, book))
     quotes, _ = options.chain_of(chain, at, venue)
     rule_set = load_rules(rules)
     results = {account.account_id: requirement(quotes, account, rule_set) for account in options.accounts_of(book)}

@@ -26,7 +26,7 @@ def command(
 
     Example: greekdrift report demo-452aeb8386
     """
-    from greekdrift.cli.console import escape, folder, lead, say
+    from greekdrift.cli.console import lead, writing
     from greekdrift.errors import DataError, nearest
     from greekdrift.report.page import build
 
@@ -35,8 +35,7 @@ def command(
         known = [one.parent.name for one in runs.glob("*/run.json")]
         hint = nearest(run, known) if known else f"there are none in {runs}"
         raise DataError(f'"{run}" is no run; {hint}')
-    if out is not None:
-        folder(out.parent)
-    page = build(path, out)
-    say(f"wrote [bold]{escape(str(page))}[/]")
+    page = path / "report.html" if out is None else out
+    with writing(page):
+        build(path, page)
     lead(f"open {page} in a browser")

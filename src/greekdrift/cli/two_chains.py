@@ -78,7 +78,11 @@ def two_chains(
     for one in ends:
         if one.path is not None and one.path not in sources:
             sources[one.path] = ParquetSource(str(one.path), venue=facts)
-    found = [_chain(sources[one.path], one, option) for one, option in zip(ends, ("--from", "--to"), strict=True)]
+    where = [str(one.path or chain or config) for one in ends]
+    found = [
+        _chain(sources[one.path], one, place, option)
+        for one, place, option in zip(ends, where, ("--from", "--to"), strict=True)
+    ]
     if found[1].as_of < found[0].as_of:
         raise InputError(f"--to is {stamp(found[1].as_of)}, before --from at {stamp(found[0].as_of)}; swap them.")
     is_one = ends[0].path == ends[1].path
@@ -95,12 +99,12 @@ def _shared(chain: Path | None, config: Path | None, facts: Venue) -> Source:
     return source_of(load_experiment(config, (), check_components=False))
 
 
-def _chain(source: Source, end: End, option: str) -> Chain:
+def _chain(source: Source, end: End, where: str, option: str) -> Chain:
     snapshots = source.snapshots()
     if end.at is not None:
-        return source.chain(closest(snapshots, instant(end.at), name=str(end.path or source.name)))
+        return source.chain(closest(snapshots, instant(end.at), name=where))
     if len(snapshots) > 1:
         raise DataError(
-            f"{option} {end.path} has {available(snapshots)}; say which one, like {end.path}@{stamp(snapshots[-1])}."
+            f"{option} {where} has {available(snapshots)}; say which one, like {where}@{stamp(snapshots[-1])}."
         )
     return source.chain(snapshots[0])
