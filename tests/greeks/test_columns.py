@@ -46,7 +46,7 @@ def test_same_bits_wherever_an_option_stands(deterministic):
 
 @both_modes
 def test_same_bits_on_any_number_of_threads(deterministic, monkeypatch):
-    monkeypatch.setattr(columns, "SHARE", 100)
+    monkeypatch.setattr(compute.__globals__["_columns"](), "SHARE", 100)
     at = draw(N)
     alone = compute(EVERY, **at, deterministic=deterministic, threads=1)
     for threads in (2, 3, 50, None):
@@ -54,7 +54,7 @@ def test_same_bits_on_any_number_of_threads(deterministic, monkeypatch):
 
 
 def test_a_bad_number_in_another_threads_share_is_named(monkeypatch):
-    monkeypatch.setattr(columns, "SHARE", 100)
+    monkeypatch.setattr(compute.__globals__["_columns"](), "SHARE", 100)
     at = draw(N)
     at["strike"][-2] = np.nan
     with pytest.raises(InputError, match=rf"^strike\[{N - 2}\] = nan is not a number from 0 to 1e\+100; drop"):

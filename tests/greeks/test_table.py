@@ -1,10 +1,14 @@
 """compute: names, shapes, determinism."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 from greekdrift.errors import InputError
 from greekdrift.greeks import QUANTITIES, compute
+from greekdrift.greeks.black import options
 from greekdrift.units import VENUE_FACTOR
 
 AT = {"forward": 100.0, "strike": 110.0, "volatility": 0.5, "time_to_expiry": 0.25, "is_call": True}
@@ -24,6 +28,27 @@ def test_scalars_and_a_single_name_give_zero_dimensional_arrays():
     assert list(value) == ["delta"]
     assert isinstance(value["delta"], np.ndarray)
     assert value["delta"].shape == ()
+
+
+def test_scalars_give_numpy_scalars_from_the_truth():
+    at = options(**AT, discount=0.99)
+    assert all(isinstance(quantity(at), np.float64) for quantity in QUANTITIES.values())
+
+
+def test_an_input_that_changes_while_it_is_read_is_refused(monkeypatch):
+    monkeypatch.setattr(compute.__globals__["_columns"](), "evaluate", lambda *_, **__: None)
+    with pytest.raises(InputError, match="an input changed while it was read"):
+        compute("delta", **AT)
+
+
+def test_the_compiler_is_loaded_at_the_first_call():
+    code = """
+import sys, greekdrift.greeks, greekdrift.verify
+assert "numba" not in sys.modules and "torch" not in sys.modules
+greekdrift.greeks.compute("delta", forward=1.0, strike=1.0, volatility=1.0, time_to_expiry=1.0, is_call=True)
+assert "numba" in sys.modules and "torch" not in sys.modules and "pandas" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_everything_broadcasts():

@@ -4,7 +4,8 @@ V = D (F Φ(d₁) − K Φ(d₂)) for a call,  D (K Φ(−d₂) − F Φ(−d₁
 d₁ = ln(F/K)/s + s/2,   d₂ = d₁ − s,   s = σ√τ
 
 `options` checks the inputs once and shares s, d₁, d₂ and φ(d₁); each quantity is then one function of that
-record. Units: F and K in quote currency, σ per 1.00, τ in years of 365 days; results per 1.00 and per year.
+record: an array of its shape, a numpy scalar where all inputs were scalars. Units: F and K in quote currency, σ
+per 1.00, τ in years of 365 days; results per 1.00 and per year.
 
 Limits. At s = 0 (no time or no volatility) the price is the discounted intrinsic value and the delta a step,
 ½ at F = K. Gamma, theta and the Greeks of higher order are then 0: the limit everywhere but at F = K, where

@@ -11,13 +11,14 @@ from threading import Thread
 from typing import Any
 
 import numpy as np
-from numba import config, njit, types
+from numba import config, types
 from numba.extending import intrinsic, register_jitable
 from numba.np.numpy_support import carray
 from numpy import ndarray
 from numpy.typing import ArrayLike
 
 from greekdrift.greeks.black import LARGEST, TINY
+from greekdrift.greeks.compiled import contracted, strict
 from greekdrift.greeks.kernel import (
     DISCOUNT,
     GROUP,
@@ -260,7 +261,7 @@ def _place(plan: ndarray, axes: int, position: int) -> ndarray:
     return index
 
 
-@njit(error_model="numpy", nogil=True, cache=True)
+@strict
 def few(work: ndarray, count: int, codes: ndarray, out: ndarray) -> bool:
     """Quantities of the first `count` ≤ WIDTH options of a workspace, into the rows of out; False where one is bad."""
     width = -(-count // GROUP) * GROUP
@@ -274,7 +275,7 @@ def few(work: ndarray, count: int, codes: ndarray, out: ndarray) -> bool:
     return True
 
 
-@njit(error_model="numpy", nogil=True, cache=True)
+@strict
 def columns(plan: ndarray, axes: int, codes: ndarray, out: ndarray, first: int, last: int) -> bool:
     """Quantities of the options from `first` to `last` of a plan, into the rows of out; False where one is bad."""
     work, index = workspace(), _place(plan, axes, first)
@@ -292,7 +293,7 @@ def columns(plan: ndarray, axes: int, codes: ndarray, out: ndarray, first: int, 
     return True
 
 
-@njit(error_model="numpy", nogil=True, cache=True, fastmath={"contract"})
+@contracted
 def few_contracted(work: ndarray, count: int, codes: ndarray, out: ndarray) -> bool:
     """As `few`, with multiply-adds fused."""
     width = -(-count // GROUP) * GROUP
@@ -306,7 +307,7 @@ def few_contracted(work: ndarray, count: int, codes: ndarray, out: ndarray) -> b
     return True
 
 
-@njit(error_model="numpy", nogil=True, cache=True, fastmath={"contract"})
+@contracted
 def columns_contracted(plan: ndarray, axes: int, codes: ndarray, out: ndarray, first: int, last: int) -> bool:
     """As `columns`, with multiply-adds fused."""
     work, index = workspace(), _place(plan, axes, first)

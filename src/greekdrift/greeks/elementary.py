@@ -28,7 +28,6 @@ from numpy import float64, int64, uint64
 ROUNDER = 6755399441055744.0
 """1.5 · 2⁵²: adding and subtracting it rounds to the nearest whole number, which stands in the lowest bits."""
 ROUNDER_BITS = 0x4338000000000000
-ONE_BITS = 0x3FF0000000000000
 COUNTER = 4503599627370496.0
 """2⁵²: a whole number in its lowest bits counts from there."""
 COUNTER_BITS = 0x4330000000000000

@@ -29,11 +29,11 @@ and, for h < t, the complement 1 − ½ exp(−(h − t)²/2) (E(t − h) + E(h 
 from math import sqrt
 
 import numpy as np
-from numba import njit
 from numba.extending import register_jitable
 from numpy import ndarray
 
 from greekdrift.greeks.black import FAR, LEAST, TINY
+from greekdrift.greeks.compiled import contracted, strict
 from greekdrift.greeks.elementary import exp, log, log_ratio, scaled_tail
 
 WIDTH = 512
@@ -259,25 +259,25 @@ def _quantity(code: int, work: ndarray, width: int, out: ndarray, start: int) ->
             target[i] = work[_DENSITY_2 * ROW + i] * per_strike * work[_PER_DEVIATION * ROW + i]
 
 
-@njit(error_model="numpy", nogil=True, cache=True)
+@strict
 def prepare(work: ndarray, width: int, needed: int) -> None:
     """Add to the input rows of a block what its quantities share; strict."""
     _prepare(work, width, needed)
 
 
-@njit(error_model="numpy", nogil=True, cache=True, fastmath={"contract"})
+@contracted
 def prepare_contracted(work: ndarray, width: int, needed: int) -> None:
     """Add to the input rows of a block what its quantities share; multiply-adds fused."""
     _prepare(work, width, needed)
 
 
-@njit(error_model="numpy", nogil=True, cache=True)
+@strict
 def quantity(code: int, work: ndarray, width: int, out: ndarray, start: int) -> None:
     """Write one quantity of a prepared block to out[start : start + width]; strict."""
     _quantity(code, work, width, out, start)
 
 
-@njit(error_model="numpy", nogil=True, cache=True, fastmath={"contract"})
+@contracted
 def quantity_contracted(code: int, work: ndarray, width: int, out: ndarray, start: int) -> None:
     """Write one quantity of a prepared block to out[start : start + width]; multiply-adds fused."""
     _quantity(code, work, width, out, start)

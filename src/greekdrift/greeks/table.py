@@ -57,8 +57,8 @@ def compute(
 
     An option has the same bits alone and in any company, order, layout and number of threads. `deterministic`
     asks for the same bits on every machine; without it multiply-adds are fused, which is faster and no less
-    accurate. Beside the calling one, `threads` is how many may share the work, by default as many as numba may
-    use; few options stay on one. The arrays of one call are rows of one block of memory.
+    accurate. `threads` is how many may share the work, by default as many as numba may use; few options stay on
+    the calling one. All results are arrays, of no dimension for scalars, and rows of one block of memory.
 
     >>> values = compute(["delta", "vega"], forward=100.0, strike=[90.0, 110.0], volatility=0.5,
     ...                  time_to_expiry=0.25, is_call=[True, False])
