@@ -13,9 +13,10 @@ from scipy.special import ndtr
 
 from greekdrift.book import Account, Chain, Position
 from greekdrift.book.instrument import deribit_name, parse
+from greekdrift.errors import InputError
 from greekdrift.greeks import black, compute
 from greekdrift.greeks.exposure import exposure
-from greekdrift.greeks.inverse import delta_net, pnl_coin, pnl_usd, price_coin
+from greekdrift.greeks.inverse import delta_net, linear_pnl, option_pnl, pnl_coin, pnl_usd, price_coin
 
 EPS = np.finfo(float).eps
 NOW = datetime(2025, 6, 1, 8, tzinfo=UTC)
@@ -153,3 +154,21 @@ def test_deltas_of_an_account_are_slopes_of_its_equity(book):
         abs(total - own.value("a", "BTC", "delta_net") - own.value("a", "BTC", "coin_equity"))
         <= 1e-12 * abs(total) + 1e-12
     )
+
+
+@pytest.mark.parametrize("move", [-1.0, -1.5, np.nan, np.inf, -np.inf])
+def test_a_move_that_leaves_no_price_is_refused(move):
+    """At −1 the coin profit is unbounded, beyond it a fall would pay: neither is a number to return."""
+    for profit in (pnl_coin, pnl_usd):
+        with pytest.raises(InputError, match=r"^move\[1\] = .*above -1"):
+            profit(2.0, move=[0.1, move])
+
+
+@pytest.mark.parametrize("price", [0.0, -1.0, np.nan, np.inf])
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_forward_that_is_no_price_is_refused(price, place):
+    forwards = (price, 1e5) if place == 0 else (1e5, price)
+    with pytest.raises(InputError, match=r"^forward = .* is not a price above 0"):
+        linear_pnl(1e4, forwards=forwards, indices=(1e5, 1e5), is_inverse=True)
+    with pytest.raises(InputError, match=r"^forward = .* is not a price above 0"):
+        option_pnl((1.0, 2.0), forwards=forwards, indices=(1e5, 1e5), is_inverse=True)

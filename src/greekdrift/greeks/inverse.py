@@ -27,7 +27,7 @@ from numpy import asarray, ndarray
 from numpy.typing import ArrayLike
 
 from greekdrift.errors import InputError, nearest
-from greekdrift.greeks import settlement, table
+from greekdrift.greeks import black, settlement, table
 from greekdrift.greeks.black import Options, Quotes, delta, inverse, price
 
 Values = Float[ndarray, "*value"]
@@ -199,7 +199,7 @@ def pnl_coin(position_coin: ArrayLike, *, move: ArrayLike) -> Values:
     >>> pnl_coin(2.0, move=[-0.5, 0.0, 1.0])
     array([-2.,  0.,  1.])
     """
-    x = asarray(move, dtype=float)
+    x = _moves(move)
     return asarray(position_coin, dtype=float) * x / (1.0 + x)
 
 
@@ -209,7 +209,7 @@ def pnl_usd(size_usd: ArrayLike, *, move: ArrayLike) -> Values:
     >>> pnl_usd(10_000.0, move=[-0.5, 0.1])
     array([-5000.,  1000.])
     """
-    return asarray(size_usd, dtype=float) * asarray(move, dtype=float)
+    return asarray(size_usd, dtype=float) * _moves(move)
 
 
 def option_pnl(
@@ -228,7 +228,7 @@ def option_pnl(
     (1300.0, 0.01)
     """
     before, after = (asarray(value, dtype=float) for value in values)
-    first, last = (value / asarray(F, dtype=float) for value, F in zip((before, after), forwards, strict=True))
+    first, last = (value / _prices(F) for value, F in zip((before, after), forwards, strict=True))
     coins = np.where(is_inverse, last - first, 0.0)
     usd = last * asarray(indices[1], dtype=float) - first * asarray(indices[0], dtype=float)
     return np.where(is_inverse, usd, after - before), coins
@@ -252,10 +252,26 @@ def linear_pnl(
     (2500.0, 0.02)
     """
     amount = asarray(size, dtype=float)
-    before, after = (asarray(F, dtype=float) for F in forwards)
+    before, after = (_prices(F) for F in forwards)
     start, end = (asarray(S, dtype=float) for S in indices)
     coins = np.where(is_inverse, amount * (after - before) / (before * after), 0.0)
     return np.where(is_inverse, coins * end, amount * np.where(is_spot, end - start, after - before)), coins
+
+
+def _moves(move: ArrayLike) -> Values:
+    x = asarray(move, dtype=float)
+    is_good = (x > -1.0) & (x <= black.LARGEST)
+    if not np.all(is_good):
+        black.refuse("move", x, is_good, "a relative move above -1, which leaves a price above 0")
+    return x
+
+
+def _prices(forward: ArrayLike) -> Values:
+    F = asarray(forward, dtype=float)
+    is_good = (F > 0.0) & (F <= black.LARGEST)
+    if not np.all(is_good):
+        black.refuse("forward", F, is_good, "a price above 0")
+    return F
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
