@@ -114,6 +114,12 @@ def test_a_mistake_is_one_clear_message(
     assert "Traceback" not in done.err
 
 
+def test_a_time_beside_a_file_is_looked_up_in_it(run: Callable, chains_file: Path, book_file: Path) -> None:
+    done = run("explain", "--from", f"{chains_file}@{START}", "--to", END, "--book", book_file)
+    assert done.code == 0, done.err
+    assert "24.0 hours" in done.out
+
+
 def test_an_end_is_a_file_or_an_instant_or_both(chains_file: Path) -> None:
     assert end_of(str(chains_file), option="--from") == End(path=chains_file, at=None)
     assert end_of(f"{chains_file}@{START}", option="--from") == End(path=chains_file, at=START)

@@ -107,14 +107,16 @@ def test_the_chain_of_an_experiment(run: Callable, tmp_path: Path) -> None:
         (["--chain", "{chain}", "--names", "vana"], 'did you mean "vanna"'),
         (["--chain", "{chain}", "--names", "delta_net", "--view", "coin"], 'did you mean "delta"'),
         (["--chain", "{book}"], "a book goes to --book"),
+        (["--chain", "{table}"], "this is a book, not a chain"),
         ([], "give --chain FILE"),
         (["--chain", "{chain}", "--out", "{chain}"], "would be lost"),
     ],
 )
 def test_a_mistake_is_one_clear_message(
-    run: Callable, chain_file: Path, book_file: Path, arguments: list[str], message: str
+    run: Callable, chain_file: Path, book_file: Path, book_table: Path, arguments: list[str], message: str
 ) -> None:
-    done = run("greeks", *(one.format(chain=chain_file, book=book_file) for one in arguments))
+    files = {"chain": chain_file, "book": book_file, "table": book_table}
+    done = run("greeks", *(one.format(**files) for one in arguments))
     assert done.code == 2
     assert message in done.err
 

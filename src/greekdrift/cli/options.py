@@ -129,8 +129,8 @@ def chain_of(path: Path, at: str | None, venue: str) -> "tuple[Chain, Venue]":
     from greekdrift.market.parquet import read_chain
     from greekdrift.units import instant
 
-    if path.suffix in BOOKS and path.is_file():
-        raise InputError(f"{path}: a chain is a .parquet or .csv file; a book goes to --book.")
+    if path.is_file() and (path.suffix in BOOKS or _is_book(path)):
+        raise InputError(f"{path}: this is a book, not a chain; a book goes to --book, a .parquet or .csv to --chain.")
     facts = load_venue(venue)
     return read_chain(path, None if at is None else instant(at), venue=facts), facts
 
@@ -152,6 +152,15 @@ def quotes(path: Path | None, at: str | None, venue: str | None, config: Path | 
     moment = experiment.origin if at is None else instant(at)
     snapshots = source.snapshots()
     return source.chain(snapshots[-1] if moment is None else closest(snapshots, moment, name=source.name))
+
+
+def _is_book(path: Path) -> bool:
+    """Whether a CSV is a table of holdings."""
+    if path.suffix != ".csv":
+        return False
+    with path.open(encoding="utf-8", errors="replace") as file:
+        columns = {name.strip() for name in file.readline().split(",")}
+    return "quantity" in columns and "snapshot_ts_utc" not in columns
 
 
 def accounts_of(path: Path) -> "Sequence[Account]":

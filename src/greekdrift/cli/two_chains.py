@@ -72,21 +72,25 @@ def two_chains(
     ends = (end_of(start, option="--from"), end_of(end, option="--to"))
     experiment = None if config is None else load_experiment(config, (), check_components=False)
     facts = load_venue(venue or (experiment.venue if experiment else "deribit"))
+    given = [one.path for one in ends if one.path is not None]
     sources: dict[Path | None, Source] = {}
-    if any(one.path is None for one in ends):
-        sources[None] = _shared(chain, config, facts)
-    for one in ends:
-        if one.path is not None and one.path not in sources:
-            sources[one.path] = ParquetSource(str(one.path), venue=facts)
-    where = [str(one.path or chain or config) for one in ends]
+    if len(given) < len(ends):
+        root = chain if chain is not None or config is not None or not given else given[0]
+        sources[None] = _shared(root, config, facts)
+        if root is not None and root not in sources:
+            sources[root] = sources[None]
+    for path in given:
+        if path not in sources:
+            sources[path] = ParquetSource(str(path), venue=facts)
+    where = [str(one.path or chain or config or given[0]) for one in ends]
     found = [
         _chain(sources[one.path], one, place, option)
         for one, place, option in zip(ends, where, ("--from", "--to"), strict=True)
     ]
     if found[1].as_of < found[0].as_of:
         raise InputError(f"--to is {stamp(found[1].as_of)}, before --from at {stamp(found[0].as_of)}; swap them.")
-    is_one = ends[0].path == ends[1].path
-    return TwoChains(chain=found[0], later=found[1], source=sources[ends[0].path] if is_one else None)
+    first, second = (sources[one.path] for one in ends)
+    return TwoChains(chain=found[0], later=found[1], source=first if first is second else None)
 
 
 def _shared(chain: Path | None, config: Path | None, facts: Venue) -> Source:
