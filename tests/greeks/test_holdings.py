@@ -88,6 +88,8 @@ def test_what_does_not_fit_is_refused(every_kind):
         Holdings.of_table(every_kind, np.zeros((2, 3)))
     with pytest.raises(BookError, match="does not fit 1 names"):
         Holdings.of_table(every_kind, np.zeros((2, len(every_kind))), account_ids=("a",))
+    with pytest.raises(BookError, match=r"this one has the shape \(3,\)"):
+        Holdings.of_table(every_kind, np.zeros(3))
     with pytest.raises(BookError, match="not finite"):
         Holdings.of_table(every_kind, np.full((1, len(every_kind)), np.nan))
     with pytest.raises(BookError, match="collateral BTC is not 1 finite numbers"):

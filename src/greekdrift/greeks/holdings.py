@@ -6,6 +6,7 @@ cannot change a bit of another's figures, nor can the order of its positions.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, Self
 
@@ -16,6 +17,8 @@ from scipy import sparse
 
 from greekdrift.book import Account, Chain
 from greekdrift.errors import BookError, ChainError
+
+_NAME, _QUANTITY = attrgetter("instrument.name"), attrgetter("quantity")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -36,18 +39,14 @@ class Holdings:
     def of(cls, chain: Chain, accounts: Sequence[Account]) -> Self:
         """The lines of accounts; a position that the chain does not list is refused."""
         positions = [position for account in accounts for position in account.positions]
-        found = [chain.row_of.get(position.instrument.name, -1) for position in positions]
-        if -1 in found:
+        row_of = dict(chain.row_of)
+        found = [row_of.get(name) for name in map(_NAME, positions)]
+        if None in found:
             _refuse(chain, accounts)
-        ends = np.cumsum([0, *(len(account.positions) for account in accounts)])
-        lines = sparse.csr_array(
-            (
-                np.array([position.quantity for position in positions], dtype=np.float64),
-                np.array(found, dtype=np.int64),
-                ends,
-            ),
-            shape=(len(accounts), len(chain)),
-        )
+        rows, count = np.array(found, dtype=np.int64), len(positions)
+        contracts = np.fromiter(map(_QUANTITY, positions), dtype=np.float64, count=count)
+        starts = np.cumsum([0, *(len(account.positions) for account in accounts)])
+        lines = sparse.csr_array((contracts, rows, starts), shape=(len(accounts), len(chain)))
         collateral = {
             name: np.array([account.collateral.get(name, 0.0) for account in accounts])
             for name in sorted({name for account in accounts for name in account.collateral})
@@ -68,7 +67,7 @@ class Holdings:
 
         Accounts are numbered where they have no names.
         """
-        lines = sparse.csr_array(table, dtype=np.float64)
+        lines = sparse.csr_array(table, dtype=np.float64, copy=True) if sparse.issparse(table) else _dense(table)
         count, rows = lines.shape
         ids = tuple(str(number) for number in range(count)) if account_ids is None else tuple(account_ids)
         if rows != len(chain) or len(ids) != count:
@@ -84,7 +83,7 @@ class Holdings:
                 raise BookError(f"collateral {name} is not {count} finite numbers; give one per account.")
             if name not in chain.index_price:
                 raise BookError(f"collateral {name} has no index price on {chain.venue}; leave cash out.")
-        return cls._of_lines(lines.copy(), ids, coins)
+        return cls._of_lines(lines, ids, coins)
 
     @classmethod
     def _of_lines(cls, lines: Any, ids: tuple[str, ...], collateral: Mapping[str, ndarray]) -> Self:
@@ -113,6 +112,16 @@ class Holdings:
         account = np.repeat(np.arange(len(self.account_ids)), np.diff(self.starts))
         dense[account, self.rows[self.place]] = self.contracts
         return dense
+
+
+def _dense(table: Any) -> Any:
+    """The entries of a dense table that are not 0, as lines."""
+    given = np.asarray(table, dtype=np.float64)
+    if given.ndim != 2:
+        raise BookError(f"a table of holdings has two axes, account and row; this one has the shape {given.shape}.")
+    account, row = np.nonzero(given)
+    starts = np.concatenate([[0], np.cumsum(np.bincount(account, minlength=len(given)))])
+    return sparse.csr_array((given[account, row], row, starts), shape=given.shape)
 
 
 def _refuse(chain: Chain, accounts: Sequence[Account]) -> None:
