@@ -1,12 +1,14 @@
 """What then happened: values of the bands and the P&L at the horizons, where the source reaches that far."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from greekdrift.book import Account, Chain
 from greekdrift.errors import GreekdriftError
 from greekdrift.features.target import realised_drift
 from greekdrift.greeks.bands import band_values
+from greekdrift.greeks.inverse import linear_pnl
 from greekdrift.market.source import Source
 from greekdrift.units import to_venue
 
@@ -45,12 +47,29 @@ def _of(chain: Chain, later: Sequence[Chain | None], account: Account) -> dict[s
     return found
 
 
+def _paid(chain: Chain, later: Chain, account: Account) -> Account:
+    """The account with the coins that its inverse futures and perpetuals have paid on the way."""
+    collateral = dict(account.collateral)
+    for position in account.positions:
+        instrument = position.instrument
+        if instrument.is_inverse and not instrument.is_option:
+            (now,), (then,) = chain.rows([instrument.name]), later.rows([instrument.name])
+            _, coins = linear_pnl(
+                position.quantity * chain.contract_size[now],
+                forwards=(chain.forward[now], later.forward[then]),
+                indices=(chain.index[now], later.index[then]),
+                is_inverse=True,
+            )
+            collateral[instrument.currency] = collateral.get(instrument.currency, 0.0) + float(coins)
+    return replace(account, collateral=collateral)
+
+
 def _values(chain: Chain, later: Chain | None, account: Account) -> dict[str, float]:
     if later is None:
         return {}
     try:
         pnl = float(realised_drift(chain, later, [account], ("pnl_usd",))["pnl_usd"][0])
-        banded = band_values(later, account) if account.mandate else {}
+        banded = band_values(later, _paid(chain, later, account)) if account.mandate else {}
     except GreekdriftError:
         return {}
     return {name: value for name, value in {**banded, "pnl_usd": pnl}.items() if value == value}  # noqa: PLR0124
