@@ -1,5 +1,8 @@
 """The compiled kernel beside the numpy truth: values, limits, the block interface, the same bits in any company."""
 
+import platform
+import re
+
 import numpy as np
 import pytest
 from numba import njit
@@ -178,3 +181,18 @@ def test_modes_do_not_mix(deterministic):
     for name in EVERY:
         assert once[name].tobytes() == again[name].tobytes()
         assert once[name].tobytes() != other[name].tobytes(), name
+
+
+@pytest.mark.skipif(platform.machine() not in {"x86_64", "AMD64"}, reason="reads the instructions of the x86 family")
+@pytest.mark.parametrize(("page", "instruction", "least"), [("prepare", "divpd", 9), ("quantity", "mulpd", 30)])
+def test_every_loop_works_on_several_options_at_once(page, instruction, least):
+    """`prepare` has nine divisions in seven loops, `quantity` at least thirty products in thirteen."""
+    work, out = kernel.workspace(), np.empty(kernel.WIDTH)
+    engine = njit(error_model="numpy")(getattr(kernel, page).py_func)
+    work[:] = 1.0
+    engine(*((work, kernel.WIDTH, 31) if page == "prepare" else (0, work, kernel.WIDTH, out, 0)))
+    (code,) = engine.inspect_asm().values()
+    assert code.count(instruction) >= least
+    packed = re.findall(r"(?:mul|add|sub|div)pd", code)
+    single = re.findall(r"(?:mul|add|sub|div)sd", code)
+    assert len(packed) > 0.5 * len(single)  # single ones are left for the rest of a row, which no block has
