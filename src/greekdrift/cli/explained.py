@@ -115,14 +115,19 @@ def draw(found: Attribution, rows: Groups, units: Units, plot: Path) -> None:
     from greekdrift.report.waterfall import MOST, waterfalls
 
     records = _records(columns(rows, units))
-    panels = [_panel(one) for one in records if any(one[name] != 0.0 for name in PARTS)]
+    moved = [one for one in records if any(one[name] != 0.0 for name in PARTS)]
+    order = list(dict.fromkeys(_place(one) for one in moved))
+    if len(rows) * len(order) == len(moved):
+        moved.sort(key=lambda one: order.index(_place(one)))
+    across = len(rows) if 1 < len(rows) <= 3 else min(3, len(moved))
+    panels = [_panel(one) for one in moved]
     if not panels:
         raise InputError(f"{plot}: nothing changed, so there is nothing to draw.")
     if len(panels) > MOST:
         say(f"{MOST} of {len(panels)} panels are drawn, the first ones; name fewer with --quantity or --underlying")
     listed = [name for name in records[0] if name not in ("lines", "unknown")] if records else []
     title = f"Why it changed, {found.start:%Y-%m-%d %H:%M}Z to {found.end:%Y-%m-%d %H:%M}Z"
-    picture = waterfalls(panels[:MOST], columns=min(3, len(panels)), title=title)
+    picture = waterfalls(panels[:MOST], columns=across, title=title)
     with writing(plot):
         write(
             plot,
@@ -146,6 +151,10 @@ def _market(found: Attribution) -> None:
         ("underlying", "index", *levels, "skew 30 d", "curvature 30 d", "basis a year"),
         rows,
     )
+
+
+def _place(record: Mapping[str, Any]) -> tuple[str, str, str]:
+    return record["account"], record["underlying"], record["label"]
 
 
 def _panel(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,12 +10,17 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import LogLocator, NullLocator
 
 from greekdrift import units
 from greekdrift.report.figures import FAN, INK, LIMIT, QUIET, STYLE
 
 COLUMNS = 4
 MAP = "viridis"
+DARK_PART = 1.2
+"""The map of colours reaches so much beyond the last expiry, where it is too light to read."""
+TICKS = (0.1, 0.2, 0.5, 1, 2, 3, 5, 7, 14, 21, 30, 45, 60, 90, 120, 180, 270, 365, 540, 730)
+"""Days that may be marked on the term structure."""
 
 
 def smiles(panels: Sequence[Mapping[str, Any]], *, title: str) -> Figure:
@@ -94,6 +99,9 @@ def _draw_variance(axes: Axes, panels: Sequence[Mapping[str, Any]]) -> None:
             f" {panel['days']:.3g} d", (line_k[-1], line[-1] ** 2 * years), fontsize=7, color=color, va="center"
         )
     axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.yaxis.set_minor_locator(NullLocator())
     axes.set_title("Total variance by expiry: no line may cross another", loc="left", fontsize=9.5, fontweight="bold")
     axes.set_xlabel("ln(K/F)", fontsize=8.5)
     axes.tick_params(labelsize=8)
@@ -103,6 +111,8 @@ def _draw_term(axes: Axes, panels: Sequence[Mapping[str, Any]]) -> None:
     days = np.array([panel["days"] for panel in panels])
     axes.plot(days, [100.0 * panel["atm"] for panel in panels], "o-", color=FAN, markersize=4, linewidth=1.3)
     axes.set_xscale("log")
+    axes.set_xticks([day for day in TICKS if 0.7 * days.min() <= day <= 1.4 * days.max()])
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.set_title("Volatility at the money by days to expiry", loc="left", fontsize=9.5, fontweight="bold")
     axes.set_xlabel("days", fontsize=8.5)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
@@ -112,7 +122,8 @@ def _draw_term(axes: Axes, panels: Sequence[Mapping[str, Any]]) -> None:
 
 def _shade(panels: Sequence[Mapping[str, Any]]) -> ScalarMappable:
     life = np.log([max(panel["days"], 0.01) for panel in panels])
-    return ScalarMappable(norm=Normalize(float(life.min()), float(life.max()) + 1e-9), cmap=MAP)
+    low, high = float(life.min()), float(life.max())
+    return ScalarMappable(norm=Normalize(low, low + DARK_PART * max(high - low, 1.0)), cmap=MAP)
 
 
 def _plain(text: str) -> str:
