@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 
 from greekdrift.greeks import QUANTITIES, compute
 
@@ -66,6 +68,24 @@ def test_wings_and_variances(discount, deterministic, reference):
 def test_deviations_so_wide_that_the_price_is_its_bound(deterministic, reference):
     options = table([0.0, 1e-3, -1e-3, 0.5, -0.5, 2.0, -2.0], [10.0, 20.0, 37.0, 60.0, 74.0, 100.0, 1e3, 1e4])
     hold(options, reference(options, EVERY), deterministic=deterministic)
+
+
+@settings(max_examples=4, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+@given(seed=st.integers(0, 2**32 - 1))
+def test_where_series_and_complements_take_over(seed, reference):
+    """Deviations about 0.02, distances about half the deviation, and where d₁ d₂ is 0 or 1: any seed, both modes."""
+    rng, n = np.random.default_rng(seed), 150
+    s = np.concatenate([rng.uniform(0.01, 0.03, 2 * n), np.exp(rng.uniform(-2.5, 2.5, 2 * n))])
+    half, off = 0.5 * s[2 * n :], rng.uniform(-0.01, 0.01, 2 * n)
+    h = np.concatenate([rng.uniform(-38.0, 38.0, n), rng.uniform(-1.0, 1.0, n), half[:n], np.sqrt(1.0 + half[n:] ** 2)])
+    h[2 * n :] = (h[2 * n :] + off) * np.where(rng.random(2 * n) < 0.5, 1.0, -1.0)
+    options = {
+        "forward": np.full(4 * n, 100.0), "strike": 100.0 * np.exp(-h * s), "volatility": 2.0 * s,
+        "time_to_expiry": np.full(4 * n, 0.25), "is_call": rng.random(4 * n) < 0.5, "discount": np.full(4 * n, 0.97),
+    }  # fmt: skip
+    right = reference(options, EVERY)
+    for deterministic in (True, False):
+        hold(options, right, deterministic=deterministic)
 
 
 @pytest.mark.parametrize("deterministic", [True, False])
