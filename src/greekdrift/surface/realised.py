@@ -19,8 +19,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
-from greekdrift.book import Chain, Kind
+from greekdrift.book import Chain
 from greekdrift.greeks.exposure import line_quantities
+from greekdrift.greeks.inverse import linear_pnl
 from greekdrift.units import datetime64
 
 Rows = Int[ndarray, " row"]
@@ -92,10 +93,14 @@ def _settled(chain: Chain, later: Chain, rows: Rows, price: Column) -> Mapping[s
 
 def _marked_to_market(chain: Chain, rows: Rows, *, end: Column, index: Column) -> tuple[Column, Column]:
     """Profit of futures and perpetuals, whose worth is always 0, in USD and in coins; 0 for options and spot."""
-    kinds = np.array([chain.instruments[row].kind for row in rows], dtype=object)
-    is_marked = (kinds == Kind.FUTURE) | (kinds == Kind.PERPETUAL)
-    is_inverse = is_marked & chain.is_inverse[rows]
-    start, size = chain.forward[rows], chain.contract_size[rows]
-    coins = np.where(is_inverse, size * (1.0 / start - 1.0 / end), 0.0)
-    linear = np.where(is_marked & ~is_inverse, size * (end - start), 0.0)
-    return np.where(is_inverse, coins * index, linear), coins
+    is_marked = ~chain.is_option[rows] & ~chain.is_spot[rows]
+    is_known = is_marked & np.isfinite(end)
+    usd, coins = (np.where(is_marked & ~is_known, np.nan, 0.0) for _ in range(2))
+    at = rows[is_known]
+    usd[is_known], coins[is_known] = linear_pnl(
+        chain.contract_size[at],
+        forwards=(chain.forward[at], end[is_known]),
+        indices=(chain.index[at], index[is_known]),
+        is_inverse=chain.is_inverse[at],
+    )
+    return usd, coins
