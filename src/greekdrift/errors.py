@@ -11,6 +11,7 @@ GreekdriftError
 ├── CalculationError       a number that does not exist (no implied volatility, no fit)
 ├── ArtefactError          a model file that is corrupt, unsigned or of another schema
 ├── TrackingError          the experiment record cannot be reached
+├── VenueError             a venue that cannot be reached or answers what it should not
 └── JournalError           a broken chain, a torn record, a second writer
 """
 
@@ -60,6 +61,10 @@ class ArtefactError(GreekdriftError):
 
 class TrackingError(GreekdriftError):
     """The experiment record cannot be reached."""
+
+
+class VenueError(GreekdriftError):
+    """A venue that cannot be reached, or that answers what it should not."""
 
 
 class JournalError(GreekdriftError):

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from greekdrift.book import Chain, Venue
 from greekdrift.errors import DataError, nearest
 from greekdrift.market import quality, schema
+from greekdrift.market.collect import manifest
 from greekdrift.market.quality import Dropped
 from greekdrift.market.source import available, closest, position
 from greekdrift.units import from_datetime64, stamp
@@ -195,7 +196,10 @@ def _arrow(column: str) -> pa.DataType:
 
 
 def files(root: str | Path | Sequence[str | Path]) -> tuple[Path, ...]:
-    """The chain files that a root stands for, sorted: itself, several, or those of a folder."""
+    """The chain files that a root stands for, sorted: itself, several, or those of a folder.
+
+    Of a folder that the collector writes, the acknowledged ones, their content checked.
+    """
     if not isinstance(root, str | Path):
         found = tuple(path for one in root for path in files(one))
         if not found:
@@ -208,6 +212,11 @@ def files(root: str | Path | Sequence[str | Path]) -> tuple[Path, ...]:
         return (path,)
     if not path.is_dir():
         raise DataError(f"{path} is neither a file nor a folder; check the path.")
+    if manifest.is_collected(path):
+        found = manifest.files(path)
+        if found:
+            return found
+        raise DataError(f"{path} was made by the collector but holds no snapshot yet; wait for the first one.")
     for folder in (path, path / FOLDER):
         found = tuple(sorted(folder.glob("*chain*.parquet")))
         if found:

@@ -1,0 +1,212 @@
+"""The collector: at each due instant one snapshot, checked and on disk, or a refusal with its reason; never half."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+from greekdrift.errors import DataError, InputError, JournalError
+from greekdrift.market.collect.clock import Clock
+from greekdrift.market.collect.snapshot import Refusal
+from greekdrift.market.collect.store import Batch, Entry, Recovery, Store
+from greekdrift.units import aware
+
+SHARE = 0.9
+"""Share of the cadence in which a snapshot must be taken; what has not arrived by then is refused."""
+START = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Snapshots(Protocol):
+    """Where snapshots come from: calls, or a stream that is kept up."""
+
+    async def open(self) -> None:
+        """Whatever must be done before the first snapshot."""
+        ...
+
+    async def take(self, *, until: float) -> Batch:
+        """A snapshot, or `Refusal`; nothing is tried again after `until` on the clock's stopwatch."""
+        ...
+
+    async def close(self) -> None:
+        """Gives back what was opened."""
+        ...
+
+
+class More(Protocol):
+    """What else is collected after a snapshot, such as order books."""
+
+    async def take(self, after: Batch, *, until: float) -> Batch | None:
+        """A batch of another kind, or None; `Refusal` where it cannot be had."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missed:
+    """A due instant without a snapshot."""
+
+    due: datetime
+    reason: str
+    fact: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """What a run did: batches by kind, rows, bytes, rejected rows, and refusals by reason."""
+
+    batches: dict[str, int] = field(default_factory=dict)
+    rows: int = 0
+    size: int = 0
+    rejected: int = 0
+    refused: dict[str, int] = field(default_factory=dict)
+    first: datetime | None = None
+    last: datetime | None = None
+
+    @property
+    def snapshots(self) -> int:
+        """Number of acknowledged chains."""
+        return self.batches.get("chain", 0)
+
+
+Report = Callable[[Entry | Missed, Batch | None, datetime], None]
+"""Called with what happened, the batch if there is one, and when the next snapshot is due."""
+
+
+class Collector:
+    """Takes a snapshot at once and then at each multiple of `every` since 1970, until it is stopped.
+
+    Every acknowledged snapshot is in `folder`; what could not be had is listed there with its reason. `run` may be
+    called once. `stop` ends it after the snapshot that is being taken. A disk that cannot be written refuses
+    snapshots until it can.
+    """
+
+    def __init__(
+        self,
+        snapshots: Snapshots,
+        folder: Path | str,
+        *,
+        every: timedelta,
+        clock: Clock,
+        more: More | None = None,
+        report: Report | None = None,
+    ) -> None:
+        if every < timedelta(seconds=1):
+            raise InputError(
+                f"a snapshot every {every.total_seconds():g} s is more than the venue allows; 1 s or more."
+            )
+        self._snapshots = snapshots
+        self._folder = Path(folder)
+        self._every = every
+        self._clock = clock
+        self._more = more
+        self._report = report
+        self._stopped = asyncio.Event()
+        self._store: Store | None = Store(folder)
+        self.recovery: Recovery = self._store.recovery
+        self.tally = Tally()
+
+    def stop(self) -> None:
+        """Ends `run` after the snapshot that is being taken."""
+        self._stopped.set()
+
+    async def run(self, *, count: int | None = None) -> Tally:
+        """Collects until stopped, or for so many due instants; returns what was done."""
+        try:
+            await self._snapshots.open()
+            due = self._clock.now()
+            done = 0
+            while not self._stopped.is_set() and (count is None or done < count):
+                await self._once(due)
+                done += 1
+                if count is None or done < count:
+                    due = self._after(max(due, self._clock.now()))
+                    await self._wait(due)
+        finally:
+            await self._snapshots.close()
+            self.close()
+        return self.tally
+
+    def close(self) -> None:
+        """Gives the folder back."""
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+    def _after(self, moment: datetime) -> datetime:
+        """The next multiple of the cadence."""
+        return START + ((aware(moment) - START) // self._every + 1) * self._every
+
+    async def _wait(self, due: datetime) -> None:
+        """Until the instant, or until stopped; a clock that was set back is waited for at most one cadence."""
+        seconds = min((due - self._clock.now()).total_seconds(), self._every.total_seconds())
+        if seconds <= 0.0:
+            return
+        sleeping = asyncio.ensure_future(self._clock.sleep(seconds))
+        stopping = asyncio.ensure_future(self._stopped.wait())
+        try:
+            await asyncio.wait((sleeping, stopping), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (sleeping, stopping):
+                task.cancel()
+            await asyncio.gather(sleeping, stopping, return_exceptions=True)
+
+    async def _once(self, due: datetime) -> None:
+        until = self._clock.monotonic() + SHARE * self._every.total_seconds()
+        if not self._is_open(due):
+            return
+        try:
+            batch = await self._snapshots.take(until=until)
+            self._write(batch)
+            if self._more is not None:
+                after = await self._more.take(batch, until=until)
+                if after is not None:
+                    self._write(after)
+        except Refusal as problem:
+            self._miss(due, problem.reason, problem.fact)
+        except DataError as problem:
+            self._miss(due, "repeated", str(problem))
+        except JournalError as problem:
+            self._miss(due, "disk", str(problem))
+
+    def _write(self, batch: Batch) -> None:
+        entry = self._opened.append(batch)
+        tally = self.tally
+        tally.batches[entry.key] = tally.batches.get(entry.key, 0) + 1
+        tally.rows += sum(entry.rows.values())
+        tally.size += entry.size
+        tally.rejected += sum(batch.facts.get("rejected", {}).values())
+        tally.first = tally.first or entry.as_of
+        tally.last = entry.as_of
+        self._tell(entry, batch)
+
+    def _is_open(self, due: datetime) -> bool:
+        """Opens the store again after a failure to write, which scans the folder; another writer there is final."""
+        if self._store is None:
+            try:
+                self._store = Store(self._folder)
+            except DataError as problem:
+                self._miss(due, "disk", str(problem))
+                return False
+        return True
+
+    @property
+    def _opened(self) -> Store:
+        if self._store is None:
+            raise JournalError(f"{self._folder} is closed; make a new collector.")
+        return self._store
+
+    def _miss(self, due: datetime, reason: str, fact: str) -> None:
+        self.tally.refused[reason] = self.tally.refused.get(reason, 0) + 1
+        if reason != "disk":
+            try:
+                self._opened.refuse(due, reason=reason, fact=fact)
+            except JournalError:
+                self.close()
+        else:
+            self.close()
+        self._tell(Missed(due=due, reason=reason, fact=fact), None)
+
+    def _tell(self, what: Entry | Missed, batch: Batch | None) -> None:
+        if self._report is not None:
+            self._report(what, batch, self._after(self._clock.now()))

@@ -1,0 +1,147 @@
+"""The list of what a collected folder holds: one checked line a snapshot, each bound to the one before it.
+
+A folder is
+
+    manifest.jsonl                                    this list; nothing else says what was collected
+    chain/date=2026-02-05/chain-20260205T100000….parquet     options, futures and perpetuals of one snapshot
+    series/date=2026-02-05/series-….parquet           index, funding and volatility index
+    depth/date=2026-02-05/depth-….parquet             order books, where asked for
+    quarantine/                                       what the list does not know, or whose content changed
+
+A line is `<crc32 of the rest, 8 hex digits> <JSON>`. The JSON holds `n` (its number), `epoch` (of the writer),
+`previous` (SHA-256 of the line before, with its newline), `kind`, and for a snapshot its files with length and SHA-256.
+A line counts once it is on disk; a last line that is cut is as if it had never been written.
+"""
+
+import hashlib
+import json
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from greekdrift.errors import DataError, JournalError
+
+NAME = "manifest.jsonl"
+GENESIS = "0" * 64
+LONGEST = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One line that stands: where it begins and ends, its own SHA-256, and what it says."""
+
+    start: int
+    end: int
+    seal: str
+    body: dict[str, Any]
+
+
+def encode(body: dict[str, Any]) -> bytes:
+    """The bytes of one line.
+
+    >>> encode({"n": 0}).decode().strip()
+    'cd500a3f {"n":0}'
+    """
+    text = json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+    return b"%08x %s\n" % (zlib.crc32(text), text)
+
+
+def decode(line: bytes) -> dict[str, Any] | None:
+    """What a line says; None where it is cut or its check fails."""
+    if len(line) < 12 or not line.endswith(b"\n") or line[8:9] != b" ":
+        return None
+    text = line[9:-1]
+    if line[:8] != b"%08x" % zlib.crc32(text):
+        return None
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return body if isinstance(body, dict) else None
+
+
+class Walk:
+    """Goes once through a manifest, line by line, and stops at a cut tail; damage before whole lines is refused."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.count = 0
+        self.epoch = 0
+        self.head = GENESIS
+        self.end = 0
+        self.torn = 0
+
+    def __iter__(self) -> Iterator[Line]:
+        with self._path.open("rb") as file:
+            while raw := file.readline(LONGEST):
+                body = decode(raw)
+                fact = "it is cut or its check fails" if body is None else self._break(body)
+                if body is None or fact:
+                    self._stop(raw, file.read(), fact, is_whole=body is not None)
+                    return
+                start, self.end = self.end, self.end + len(raw)
+                self.head = hashlib.sha256(raw).hexdigest()
+                self.count, self.epoch = self.count + 1, body["epoch"]
+                yield Line(start=start, end=self.end, seal=self.head, body=body)
+
+    def _break(self, body: dict[str, Any]) -> str:
+        epoch = body.get("epoch")
+        if body.get("n") != self.count:
+            return f"it says number {body.get('n')!r} where {self.count} is due"
+        if body.get("previous") != self.head:
+            return "it does not follow from the line before it"
+        if type(epoch) is not int or epoch < self.epoch:
+            return f"epoch {epoch!r} after epoch {self.epoch}: an outdated writer"
+        return ""
+
+    def _stop(self, raw: bytes, rest: bytes, fact: str, *, is_whole: bool) -> None:
+        if is_whole or any(decode(line + b"\n") is not None for line in rest.split(b"\n")):
+            raise JournalError(
+                f"{self._path}: line {self.count + 1} at byte {self.end} is damaged: {fact}, and whole lines follow "
+                "or stand there. Restore the manifest from a copy, or collect into a new folder."
+            )
+        self.torn = len(raw) + len(rest)
+
+
+def is_collected(folder: Path) -> bool:
+    """Whether a folder was written by the collector."""
+    return (folder / NAME).is_file()
+
+
+def files(folder: Path, table: str = "chain") -> tuple[Path, ...]:
+    """The acknowledged files of one table of a collected folder, in order of time, their content checked.
+
+    A file that is missing or whose content is not what was acknowledged is refused; files that the manifest does not
+    know are not read.
+    """
+    listed: dict[str, dict[str, Any]] = {}
+    for line in Walk(folder / NAME):
+        if line.body.get("kind") == "snapshot":
+            listed |= line.body["files"]
+        elif line.body.get("kind") == "quarantined":
+            listed.pop(line.body["file"], None)
+    found = []
+    for name, facts in listed.items():
+        if name.startswith(f"{table}/"):
+            problem = difference(folder / name, facts)
+            if problem:
+                raise DataError(
+                    f"{folder / name}: {problem}; start `greekdrift collect` on the folder, which moves it to "
+                    "quarantine, or restore the file from a copy."
+                )
+            found.append(folder / name)
+    return tuple(sorted(found))
+
+
+def difference(path: Path, facts: dict[str, Any]) -> str:
+    """How a file differs from what was acknowledged; nothing where it does not."""
+    try:
+        if path.stat().st_size != facts["bytes"]:
+            return f"has {path.stat().st_size} bytes, {facts['bytes']} were acknowledged"
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as problem:
+        return f"cannot be read ({problem.strerror})"
+    return "" if found == facts["sha256"] else "its content is not what was acknowledged"

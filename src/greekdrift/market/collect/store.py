@@ -1,0 +1,334 @@
+"""The collected folder on disk: a snapshot is there whole, and listed, or it is as if it had never been.
+
+Files are written under another name, put on disk, renamed, and only then listed in the manifest; the listing is the
+acknowledgement. Opening is recovery: the manifest is checked, a cut last line is put aside, files that it does not
+know or whose content changed go to `quarantine/`, and nothing is ever deleted or repaired.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from greekdrift.errors import DataError, JournalError
+from greekdrift.market.collect import manifest
+from greekdrift.market.collect.lock import Lock, Promise
+from greekdrift.market.collect.manifest import Walk, difference, encode
+from greekdrift.units import instant, stamp
+
+TABLES = ("chain", "series", "depth")
+METADATA = b"greekdrift.collect"
+_APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What is written at once: tables of one instant (`chain`, `series`, `depth`) and what is to be said of them.
+
+    `key` tells batches of one kind apart: "chain" batches have increasing `as_of`, and so have "depth" batches.
+    `facts` go to the manifest and into the files, `details` into the files alone.
+    """
+
+    key: str
+    as_of: datetime
+    known_at: datetime
+    tables: Mapping[str, pa.Table]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """An acknowledged batch: number of its line, when it was, its files, rows by table and bytes in all."""
+
+    number: int
+    key: str
+    as_of: datetime
+    known_at: datetime
+    files: tuple[Path, ...]
+    rows: Mapping[str, int]
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovery:
+    """What opening found: acknowledged batches, the process that left the lock behind, what went to quarantine."""
+
+    batches: int
+    torn_bytes: int
+    quarantined: tuple[Path, ...]
+    left_by: int | None
+
+
+class Store:
+    """The single writer of a collected folder; a second one is refused, one that was overtaken stops.
+
+    `append` returns once a batch is on disk and listed. After any failure to write the store is closed for good: open
+    it again, which scans the folder.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder)
+        self._manifest = self.folder / manifest.NAME
+        self._file = -1
+        self._last: dict[str, datetime] = {}
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock: Lock | None = Lock(self.folder)
+        except OSError as problem:
+            raise DataError(f"{self.folder}: cannot be written ({problem.strerror}); choose another folder.") from None
+        try:
+            self._open(self._lock)
+        except OSError as problem:
+            self.close()
+            raise DataError(f"{self.folder}: cannot be written ({problem.strerror}); mend it or make room.") from None
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, lock: Lock) -> None:
+        is_new = not self._manifest.exists()
+        self._file = os.open(self._manifest, _APPEND, 0o644)
+        if is_new:
+            sync_folder(self.folder)
+        walk = Walk(self._manifest)
+        listed, batches, promised_head = self._read(walk, lock.left_by)
+        self._keeps_promise(walk, lock.left_by, promised_head)
+        torn = self._cut(walk)
+        self._head, self._count = walk.head, walk.count
+        self.epoch = max(walk.epoch, lock.left_by.epoch if lock.left_by else 0) + 1
+        lock.write(self._promise(), durable=True)
+        quarantined = self._scan(listed)
+        self.recovery = Recovery(
+            batches=batches,
+            torn_bytes=walk.torn,
+            quarantined=(*torn, *quarantined),
+            left_by=lock.left_by.pid if lock.left_by else None,
+        )
+
+    def _read(self, walk: Walk, promised: Promise | None) -> tuple[dict[str, dict[str, Any]], int, str]:
+        """Files that are listed, the number of batches, and the seal of the line that was promised last."""
+        listed: dict[str, dict[str, Any]] = {}
+        batches, head = 0, manifest.GENESIS
+        for line in walk:
+            body = line.body
+            if body["kind"] == "snapshot":
+                listed |= body["files"]
+                batches += 1
+                self._last[body["key"]] = instant(body["as_of"])
+            elif body["kind"] == "quarantined":
+                listed.pop(body["file"], None)
+            if promised is not None and walk.count == promised.count:
+                head = line.seal
+        return listed, batches, head
+
+    def _keeps_promise(self, walk: Walk, promised: Promise | None, head: str) -> None:
+        if promised is not None and (walk.count < promised.count or head != promised.head):
+            raise JournalError(
+                f"{self._manifest}: {promised.count} lines were acknowledged, {walk.count} stand or the last of them "
+                "is another one. Restore the manifest from a copy, or collect into a new folder."
+            )
+
+    def _cut(self, walk: Walk) -> tuple[Path, ...]:
+        """Puts an unfinished last line aside."""
+        if not walk.torn:
+            return ()
+        with self._manifest.open("rb") as file:
+            file.seek(walk.end)
+            torn = file.read()
+        aside = self._aside(f"manifest-{walk.count}.torn")
+        write_durably(aside, torn)
+        os.ftruncate(self._file, walk.end)
+        os.fsync(self._file)
+        return (aside,)
+
+    def _scan(self, listed: dict[str, dict[str, Any]]) -> tuple[Path, ...]:
+        """Moves what is not listed, or not as listed, to quarantine; a listed file that is gone is noted too."""
+        moved = []
+        for name, facts in listed.items():
+            problem = difference(self.folder / name, facts)
+            if problem:
+                if (self.folder / name).exists():
+                    moved.append(self._quarantine(self.folder / name))
+                self._line({"kind": "quarantined", "file": name, "reason": problem})
+        for table in TABLES:
+            for path in sorted((self.folder / table).glob("date=*/*")):
+                name = path.relative_to(self.folder).as_posix()
+                if name not in listed and path.is_file():
+                    moved.append(self._quarantine(path))
+        return tuple(moved)
+
+    def _quarantine(self, path: Path) -> Path:
+        aside = self._aside(path.name)
+        aside.parent.mkdir(exist_ok=True)
+        path.replace(aside)
+        sync_folder(path.parent)
+        sync_folder(aside.parent)
+        return aside
+
+    def _aside(self, name: str) -> Path:
+        path, number = self.folder / "quarantine" / name, 0
+        while path.exists():
+            number += 1
+            path = self.folder / "quarantine" / f"{name}.{number}"
+        return path
+
+    def last(self, key: str) -> datetime | None:
+        """Instant of the last acknowledged batch of a kind."""
+        return self._last.get(key)
+
+    def append(self, batch: Batch) -> Entry:
+        """Puts a batch on disk and lists it; one that is not later than the last of its kind is refused."""
+        last = self._last.get(batch.key)
+        if last is not None and batch.as_of <= last:
+            raise DataError(
+                f"a {batch.key} batch as of {stamp(batch.as_of)} is not later than the last one, {stamp(last)}; "
+                "it is a repetition and is not written."
+            )
+        self._writable()
+        contents = {f"{name}{self._place(name, batch.as_of)}": _bytes(table, batch) for name, table in _tables(batch)}
+        files = {
+            name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+            for name, content in contents.items()
+        }
+        try:
+            for name, content in contents.items():
+                write_durably(self.folder / name, content)
+        except OSError as problem:
+            self._abandon(problem, f"the batch as of {stamp(batch.as_of)}")
+        rows = {name: table.num_rows for name, table in _tables(batch)}
+        number = self._line(
+            {
+                "kind": "snapshot",
+                "key": batch.key,
+                "as_of": stamp(batch.as_of),
+                "known_at": stamp(batch.known_at),
+                "rows": rows,
+                "files": files,
+                **batch.facts,
+            }
+        )
+        self._last[batch.key] = batch.as_of
+        return Entry(
+            number=number,
+            key=batch.key,
+            as_of=batch.as_of,
+            known_at=batch.known_at,
+            files=tuple(self.folder / name for name in files),
+            rows=rows,
+            size=sum(len(content) for content in contents.values()),
+        )
+
+    def refuse(self, due: datetime, *, reason: str, fact: str) -> None:
+        """Lists that there is no snapshot for an instant, and why: it is missing, not forgotten."""
+        self._line({"kind": "refused", "due": stamp(due), "reason": reason, "fact": fact[:400]})
+
+    @staticmethod
+    def _place(table: str, as_of: datetime) -> str:
+        return f"/date={as_of:%Y-%m-%d}/{table}-{as_of:%Y%m%dT%H%M%S%f}Z.parquet"
+
+    def _line(self, body: dict[str, Any]) -> int:
+        lock = self._writable()
+        number = self._count
+        line = encode({**body, "n": number, "epoch": self.epoch, "previous": self._head})
+        try:
+            write_all(self._file, line)
+            os.fsync(self._file)
+            self._head, self._count = hashlib.sha256(line).hexdigest(), number + 1
+            lock.write(self._promise())
+        except OSError as problem:
+            self._abandon(problem, f"line {number} of the manifest")
+        return number
+
+    def _promise(self) -> Promise:
+        return Promise(pid=os.getpid(), epoch=self.epoch, count=self._count, head=self._head)
+
+    def _writable(self) -> Lock:
+        if self._lock is None:
+            raise JournalError(f"{self.folder} is closed; open it again with Store(folder).")
+        if not self._lock.is_held(self.epoch):
+            self.close()
+            raise JournalError(f"{self.folder}: another collector took the folder over, so this one stops.")
+        return self._lock
+
+    def _abandon(self, problem: OSError, what: str) -> None:
+        self.close()
+        raise JournalError(
+            f"{self.folder}: {what} could not be written ({problem.strerror}) and is not acknowledged; make room or "
+            "mend the disk, then start again."
+        ) from problem
+
+    def close(self) -> None:
+        """Gives the manifest and the lock back; calling it twice is harmless."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+        lock, self._lock = getattr(self, "_lock", None), None
+        if lock is not None:
+            lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _tables(batch: Batch) -> tuple[tuple[str, pa.Table], ...]:
+    unknown = set(batch.tables) - set(TABLES)
+    if unknown or not batch.tables:
+        raise DataError(f"a batch holds {sorted(batch.tables)}; it needs one or more of {', '.join(TABLES)}.")
+    return tuple((name, batch.tables[name]) for name in TABLES if name in batch.tables)
+
+
+def _bytes(table: pa.Table, batch: Batch) -> bytes:
+    said = {"as_of": stamp(batch.as_of), "known_at": stamp(batch.known_at), **batch.facts, **batch.details}
+    text = json.dumps(said, sort_keys=True, allow_nan=False)
+    sink = pa.BufferOutputStream()
+    pq.write_table(table.replace_schema_metadata({METADATA: text.encode()}), sink, compression="zstd")
+    return bytes(sink.getvalue())
+
+
+def write_all(descriptor: int, content: bytes) -> None:
+    """Writes every byte, however many calls it takes."""
+    view = memoryview(content)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    """Puts a file on disk under another name, then gives it its own; readers see all of it or nothing."""
+    if not path.parent.is_dir():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sync_folder(path.parent.parent)
+        sync_folder(path.parent.parent.parent)
+    part = path.with_name(f"{path.name}.part")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o644)
+    try:
+        write_all(descriptor, content)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    part.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes a new name in a folder durable; folders cannot be opened on Windows."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
