@@ -8,7 +8,7 @@ Per contract, with c the contract size, V Black's value, S the index, primes for
 
 An option that has expired is worth its settlement value (coins at the index of that horizon) and has no Greeks; a
 future that has expired keeps the profit it settled with. Within the settlement window Greeks fade as in
-`greeks.settlement`, where the average so far stands to the index as the moved forward does.
+`greeks.settlement` with the moved forward as that of the settlement price.
 """
 
 from collections.abc import Callable, Sequence
@@ -121,7 +121,7 @@ def linear(terms: Terms, names: Sequence[str], at: Moved) -> dict[str, Cube]:
 
 
 def options(terms: Terms, names: Sequence[str], at: Moved) -> dict[str, Cube]:
-    """Quantities of options, those within the settlement window on what remains of the average.
+    """Quantities of options, within the settlement window to the index, of which the forward follows a share.
 
     `at.index` is that of each row.
     """
