@@ -195,6 +195,14 @@ def test_empty_inputs_are_checked_as_well():
         compute(SOME, **(at | {"forward": -1.0}))
 
 
+@pytest.mark.parametrize("count", [3, N])
+def test_no_names_are_no_quantities_but_the_inputs_are_checked(count):
+    at = draw(count)
+    assert compute([], **at) == {}
+    with pytest.raises(InputError, match=r"strike\[1\]"):
+        compute([], **(at | {"strike": np.where(np.arange(count) == 1, -1.0, at["strike"])}))
+
+
 def test_threads_are_counted_from_one():
     with pytest.raises(InputError, match="threads 0 is not a positive number"):
         compute(SOME, **draw(3), threads=0)

@@ -1,7 +1,10 @@
 """The compiled kernel beside the numpy truth: values, limits, the block interface, the same bits in any company."""
 
+import os
 import platform
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -196,3 +199,30 @@ def test_every_loop_works_on_several_options_at_once(page, instruction, least):
     packed = re.findall(r"(?:mul|add|sub|div)pd", code)
     single = re.findall(r"(?:mul|add|sub|div)sd", code)
     assert len(packed) > 0.5 * len(single)  # single ones are left for the rest of a row, which no block has
+
+
+STRICT_BITS = """
+import hashlib, numpy as np
+from greekdrift.greeks import QUANTITIES, compute
+rng = np.random.default_rng(11)
+forward = rng.uniform(1.0, 1e5, 3000)
+strike = forward * np.ldexp(rng.uniform(0.5, 1.0, 3000), rng.integers(-20, 21, 3000))
+value = compute(list(QUANTITIES), forward=forward, strike=strike, volatility=rng.uniform(0.0, 3.0, 3000),
+                time_to_expiry=rng.uniform(0.0, 2.0, 3000), is_call=rng.random(3000) < 0.5,
+                discount=rng.choice([1.0, 0.97, 0.3], 3000), threads=1)
+print(hashlib.sha256(b"".join(column.tobytes() for column in value.values())).hexdigest())
+"""
+
+
+@pytest.mark.slow
+def test_strict_bits_are_the_same_without_wide_vectors_and_fused_products(tmp_path):
+    """The plainest machine of this kind, as another machine would compile it."""
+    plain = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": "", "NUMBA_CACHE_DIR": str(tmp_path)}
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", STRICT_BITS], check=True, capture_output=True, text=True, env=os.environ | extra
+        ).stdout
+        for extra in ({}, plain)
+    ]
+    assert len(runs[0].strip()) == 64
+    assert runs[0] == runs[1]

@@ -2,7 +2,8 @@
 
 A plan says where the options lie: the sizes of the merged axes of the broadcast shape, then for each input its
 address and its stride in bytes along each axis (0 where it is broadcast). Inputs are read in place, checked in
-the same pass, and never copied; results are rows of one new block of memory.
+the same pass, and not copied (other numbers than doubles are converted first); results are rows of one new block
+of memory. A few options, up to one block, are laid into the workspace directly.
 """
 
 from collections.abc import Sequence
@@ -35,7 +36,7 @@ from greekdrift.greeks.kernel import (
     quantity,
     quantity_contracted,
     workspace,
-)  # fmt: skip
+)
 
 SHARE = 32_768
 """Fewest options for which a further thread pays."""
