@@ -139,6 +139,8 @@ def test_a_change_in_what_was_not_valued_is_refused(every_kind):
     got = exposure(every_kind, (account_of({"BTC-PERPETUAL": 1.0}),))
     with pytest.raises(InputError, match=r"BTC-27JUN25 was not valued .* pass its row"):
         got.with_change("a", {"BTC-27JUN25": 1.0})
+    with pytest.raises(InputError, match=r'"BTC-27JUN2" is not listed in the chain .* did you mean "BTC-27JUN25"'):
+        got.with_change("a", {"BTC-27JUN2": 1.0})
     with pytest.raises(InputError, match='no account "b"'):
         got.with_change("b", {"BTC-PERPETUAL": 1.0})
 

@@ -43,11 +43,22 @@ BOOK = ("value_usd", "delta_usd", "delta_net", "gamma", "vega", "theta")
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Priced:
-    """Quantities per contract of some rows: `place` finds an instrument by name, `underlying` numbers its column."""
+    """Quantities per contract of some chain `rows`, increasing; `underlying` numbers the column of each."""
 
-    place: Mapping[str, int]
+    row_of: Mapping[str, int]
+    rows: Int[ndarray, " row"]
     underlying: Int[ndarray, " row"]
     quantities: Line
+
+    def place(self, name: str) -> int:
+        """Where an instrument stands among the rows; one that was not valued is refused."""
+        row = self.row_of.get(name)
+        if row is None:
+            raise InputError(f'"{name}" is not listed in the chain of this exposure; {nearest(name, self.row_of)}')
+        place = int(np.searchsorted(self.rows, row))
+        if place == self.rows.size or self.rows[place] != row:
+            raise InputError(f"{name} was not valued in this exposure; pass its row: exposure(…, rows=…).")
+        return place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -83,12 +94,7 @@ class Exposure:
         changed = {name: column.copy() for name, column in self.quantities.items()}
         line = self.priced.quantities
         for name, change in contracts.items():
-            place = self.priced.place.get(name)
-            if place is None:
-                raise InputError(
-                    f"{name} was not valued in this exposure; {nearest(name, self.priced.place)} Or pass its row: "
-                    "exposure(…, rows=…)."
-                )
+            place = self.priced.place(name)
             at = row, int(self.priced.underlying[place])
             for quantity, column in changed.items():
                 if quantity != "coin_equity":
@@ -169,12 +175,11 @@ def exposure(
         "coin_equity": coins,
         "delta_collateral": inverse.delta_collateral(sums["delta_collateral"], coin_equity=coins),
     }
-    place = {chain.instruments[row].name: at for at, row in enumerate(valued)}
     return Exposure(
         account_ids=held.account_ids,
         underlyings=underlyings,
         quantities=_frozen(found),
-        priced=Priced(place=MappingProxyType(place), underlying=column, quantities=_frozen(line)),
+        priced=Priced(row_of=chain.row_of, rows=valued, underlying=column, quantities=_frozen(line)),
     )
 
 
