@@ -25,7 +25,15 @@ def _heavy_after(arguments: list[str]) -> str:
     return done.stderr.strip().splitlines()[-1]
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["propose", "--help"], ["config", "schema"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["--version"],
+        ["config", "schema"],
+        *([name, "--help"] for name in ("propose", "explain", "surface")),
+    ],
+)
 def test_nothing_heavy_is_imported_before_it_is_needed(arguments: list[str]) -> None:
     assert _heavy_after(arguments) == "[]"
 

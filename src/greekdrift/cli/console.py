@@ -36,7 +36,7 @@ __all__ = [
 
 
 WIDEST = 400
-"""Columns of a table that is piped; on a terminal it is as wide as that."""
+"""Columns of a table at most; it is as wide as its numbers need, so that no digit is cut off."""
 
 
 class Advance(Protocol):
@@ -69,7 +69,10 @@ def lead(text: str) -> None:
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """A table of results; numbers stand to the right. The title stands on a line of its own, whatever its length."""
+    """A table of results; numbers stand to the right, and none is cut off, however narrow the terminal.
+
+    The title stands on a line of its own, whatever its length.
+    """
     shown = Table(box=SIMPLE_HEAD, pad_edge=False)
     for at, column in enumerate(columns):
         is_number = bool(rows) and all(isinstance(row[at], int | float) for row in rows if row[at] is not None)
@@ -77,10 +80,8 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
     for row in rows:
         shown.add_row(*(Text(number(value)) for value in row))
     screen = results()
-    if not sys.stdout.isatty():
-        screen.width = max(
-            screen.width, Measurement.get(screen, screen.options.update(max_width=WIDEST), shown).maximum
-        )
+    needed = Measurement.get(screen, screen.options.update(max_width=WIDEST), shown)
+    screen.width = max(screen.width, needed.minimum if sys.stdout.isatty() else needed.maximum)
     screen.print(Text(f"\n{title}", style="bold"), soft_wrap=True)
     screen.print(shown)
 

@@ -122,7 +122,7 @@ def _attribution(
         if name not in NAMES:
             raise InputError(f'--quantity: no "{name}"; {nearest(name, NAMES)}')
     accounts = _accounts(book, config, underlying)
-    with progress("reading two chains") as advance:
+    with progress("reading two chains, fitting their surfaces (compiled at first use)") as advance:
         both = two_chains(start, end, chain=chain, config=config, venue=venue)
         held = {one for account in accounts for one in account.underlyings()}
         surfaces = []

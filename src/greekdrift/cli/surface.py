@@ -59,7 +59,7 @@ def command(
     options.needs_matplotlib(plot)
     quotes = _of(options.quotes(chain, at, venue, config), underlying)
     _check_picture(quotes, plot)
-    with progress(f"fitting {', '.join(quotes.underlyings)}"):
+    with progress(f"fitting {', '.join(quotes.underlyings)} (compiled at first use)"):
         surface = fit(quotes)
     columns = _columns(surface)
     show(columns, title=f"Surface of {quotes.venue} at {quotes.as_of:%Y-%m-%d %H:%M}Z", out=out, hidden=HIDDEN)
