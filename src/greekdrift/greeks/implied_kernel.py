@@ -21,10 +21,10 @@ the caller. All arithmetic is a row's own and blocks are padded: a row's bits do
 from math import inf, nan, sqrt
 
 import numpy as np
-from numba import njit
 from numba.extending import register_jitable
 from numpy import float64, int8, int64, ndarray
 
+from greekdrift.greeks import compiled
 from greekdrift.greeks.black import LARGEST, TINY
 from greekdrift.greeks.elementary import log, log_ratio
 from greekdrift.greeks.implied_truth import COARSEST, FARTHEST, SMALLEST, Reason
@@ -99,7 +99,7 @@ HIGH = (
 """c above one half: a row for each power of 2r − 1, highest first, and in it those of 2z − 1."""
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled.strict
 def strict(
     price: ndarray,
     forward: ndarray,
@@ -118,7 +118,7 @@ def strict(
     return _solve(price, forward, strike, time, is_call, discount, volatility, reason)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+@compiled.contracted
 def contracted(
     price: ndarray,
     forward: ndarray,
