@@ -91,7 +91,7 @@ def books(
     check_names(names)
     at, held = _merged(chain.numbers(rows), weights)
     prepared = plan(chain, surface, scenarios, at, kept=kept)
-    terms = start(prepared, cells.terms_of(chain, at, scenarios.underlyings), deterministic=deterministic)
+    terms = start(prepared, cells.terms_of(chain, at, scenarios.underlyings))
     wanted = tuple(dict.fromkeys((*names, "pnl_usd")))
     compiled = tuple(name for name in wanted if name in COMPILED)
     found = _compiled(prepared, scenarios, terms, held, compiled, deterministic=deterministic)
@@ -143,7 +143,8 @@ def _compiled(
     out = np.empty((len(owners) + len(sums), increments.shape[1], len(sized), increments.shape[0]))
     loop = revalue_kernel.books if deterministic else revalue_kernel.books_contracted
     run(
-        loop, prepared, increments, sized[:, pack.call], sized[:, pack.put], value_slot, settled_slot,
+        loop, prepared, increments, *(np.ascontiguousarray(sized[:, at]) for at in (pack.call, pack.put)), value_slot,
+        settled_slot,
         np.int64(len(owners)), _runs(sums, first=len(owners)), out,
     )  # fmt: skip
     totals = list(out.transpose(0, 3, 1, 2)[..., :accounts])
@@ -165,7 +166,7 @@ def _compiled(
         if name == "delta_net":
             known[name] = known["delta"] - _sum(living, totals[0])
         if name.startswith("pnl"):
-            known[name] -= held @ (terms.start_usd if name == "pnl_usd" else terms.start_coin)
+            known[name] -= _in_order(held * (terms.start_usd if name == "pnl_usd" else terms.start_coin))
     return {name: known[name] for name in names}
 
 
@@ -240,5 +241,15 @@ def _add_options(
 
 
 def _add(cubes: Found, weights: Weights, found: Found, block: slice, hours: Rows) -> None:
+    """Adds weights times cells, in the order of the rows, so that a book's bits do not hang on its company."""
+    by_row = np.ascontiguousarray(weights.T)
     for name, cube in cubes.items():
-        found[name][block, hours] += cube @ weights.T
+        if np.any(cube):
+            total = np.zeros((cube.shape[0] * cube.shape[1], weights.shape[0]))
+            revalue_kernel.weighted(np.ascontiguousarray(cube).reshape(len(total), -1), by_row, total)
+            found[name][block, hours] += total.reshape(*cube.shape[:2], -1)
+
+
+def _in_order(terms: Weights) -> Float[ndarray, " account"]:
+    """Sums over rows, one after the other."""
+    return np.add.accumulate(terms, axis=1)[:, -1] if terms.shape[1] else np.zeros(terms.shape[0])

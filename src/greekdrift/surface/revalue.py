@@ -165,7 +165,7 @@ def now_of(chain: Chain, at: Rows, names: Sequence[str]) -> dict[str, Float[ndar
     return {name: found[name] if name in found else np.zeros(at.size) for name in names}
 
 
-def start(prepared: Plan, terms: Terms, *, deterministic: bool) -> Terms:
+def start(prepared: Plan, terms: Terms, *, deterministic: bool = True) -> Terms:
     """The terms with what options are worth after a move of nothing, from which P&L is counted."""
     nothing = np.zeros((1, 1, prepared.index.size, len(FACTORS)))
     names = ("value_usd", "value_coin")

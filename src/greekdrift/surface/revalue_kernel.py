@@ -48,7 +48,7 @@ QUAD = 4
 """Entries that are added to a pair of accounts in one pass."""
 
 
-@register_jitable
+@register_jitable(inline="always")
 def write_cubes(increments: ndarray, terms: ndarray, pack: Any, size: ndarray, index: ndarray, start_usd: ndarray,
                 start_coin: ndarray, slots: ndarray, out: ndarray) -> None:  # fmt: skip
     """The slots asked for of every option row, `out` with axes (slot, scenario, horizon, row); other rows are left."""
@@ -168,7 +168,7 @@ def fill_chunk(pack: Any, strip: int, first: int, rows: int, lanes: ndarray, ter
         fill_prices(pack.strike_ratio, first, rows, lanes, term[ROOT_YEARS], cells)
 
 
-@register_jitable
+@register_jitable(inline="always")
 def write_books(increments: ndarray, terms: ndarray, pack: Any, calls: ndarray, puts: ndarray, value_slot: ndarray,
                 settled_slot: ndarray, values: int, runs: ndarray, out: ndarray) -> None:  # fmt: skip
     """Sums over the option entries of weights times cells, `out` with axes (slot, horizon, account, scenario).
@@ -364,3 +364,12 @@ def books_contracted(increments: ndarray, terms: ndarray, pack: Any, calls: ndar
                      settled_slot: ndarray, values: int, runs: ndarray, out: ndarray) -> None:  # fmt: skip
     """See `write_books`; multiply-adds fused."""
     write_books(increments, terms, pack, calls, puts, value_slot, settled_slot, values, runs, out)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def weighted(cube: ndarray, weights: ndarray, out: ndarray) -> None:
+    """Adds cells (cell, row) times weights (row, account) to sums (cell, account), row by row; strict."""
+    for cell in range(cube.shape[0]):
+        for row in range(cube.shape[1]):
+            for account in range(weights.shape[1]):
+                out[cell, account] += cube[cell, row] * weights[row, account]
