@@ -7,7 +7,7 @@ quantities share, and `quantity` writes one of them:
     work = kernel.workspace()                               # once; about 80 KiB
     needed = kernel.needs(codes)                            # codes[j] = kernel.CODES["delta"], …
     for each block:                                         # width: a multiple of 64, at most WIDTH
-        work[FORWARD * ROW + i] = …                       # all rows to SIDE, for every i < width
+        work[FORWARD * ROW + i] = …                         # all rows to SIDE, for every i < width
         kernel.prepare(work, width, needed)
         kernel.quantity(code, work, width, out, start)      # out[start : start + width], flat
 
@@ -43,6 +43,8 @@ GROUP = 64
 FORWARD, STRIKE, VOLATILITY, TIME, DISCOUNT, SIDE = 0, 1, 2, 3, 4, 5
 _ROOT, _PER_DEVIATION, _D1, _D2, _DENSITY, _DENSITY_2, _DELTA, _OTHER, _PRICE = 6, 7, 8, 9, 10, 11, 12, 13, 14
 _RATE, _PER_FORWARD, _PER_TIME, _PER_VOLATILITY = 15, 16, 17, 18
+"""Between the loops of `prepare`, the delta's row holds exp(−(h − t)²/2), the other's (±D Φ(±d₂) at last) that of
+h + t, and the price's the deviation."""
 ROWS = 19
 
 PRICE, DELTA, GAMMA, VEGA, THETA, RHO, VANNA, VOLGA, CHARM, VETA, SPEED, ZOMMA, COLOR = range(13)
