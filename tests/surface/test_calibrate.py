@@ -81,7 +81,7 @@ def test_the_error_is_within_a_hundredth_of_that_of_a_general_solver():
     for seed in range(5):
         rng = np.random.default_rng(seed)
         k = np.sort(rng.uniform(-0.5, 0.4, 40))
-        volatility = 0.5 - 0.3 * k + 0.8 * k * k + 0.01 * rng.standard_normal(40)
+        volatility = np.sqrt(0.2 + 0.4 * (-0.3 * k + np.hypot(k, 0.15))) + 0.004 * rng.standard_normal(40)
         weight = rng.uniform(0.5, 2.0, 40)
 
         def errors(p: np.ndarray, k=k, volatility=volatility, weight=weight) -> np.ndarray:

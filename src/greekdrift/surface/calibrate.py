@@ -11,7 +11,7 @@ curved valley in which plain steps crawl. Steps are therefore taken in coordinat
     q = (W(0), W′(0), ln W″(0), μ, ln ς)
 
 with JᵀJ and Jᵀr carried over by the tangent ∂p/∂q. Source: Levenberg (1944), Marquardt (1963); the start is the best of
-four pairs (μ, ς), at each of which the other three parameters are linear (Zeliade, "Quasi-explicit calibration of
+three pairs (μ, ς), at each of which the other three parameters are linear (Zeliade, "Quasi-explicit calibration of
 Gatheral's SVI model", 2009).
 """
 
@@ -26,9 +26,11 @@ LOWER = np.array([-400.0, 1e-6, -0.999, -6.0, 0.02])
 UPPER = np.array([400.0, 50.0, 0.999, 6.0, 6.0])
 """Six deviations of shift and smoothness, or as far as quotes reach: beyond, the quoted part is a parabola anyway."""
 LEAST_VARIANCE = 1e-4
-STARTS = np.array([[0.0, 0.6], [0.0, 1.8], [-0.7, 0.9], [0.7, 0.9]])
+STARTS = np.array([[0.0, 0.8], [0.0, 2.0], [0.0, 4.0]])
 ITERATIONS = 60
 PRECISION = 1e-4
+CALM = 0.1
+"""Damping above which a small gain says nothing of how near the minimum is."""
 
 compiled = numba.njit(cache=True, error_model="numpy")
 
@@ -84,15 +86,26 @@ def quote_terms(
         c2 += g2 * residual
         c3 += g3 * residual
         c4 += g4 * residual
-    for i, row in enumerate(
-        ((h00, 0.0, 0.0, 0.0, 0.0), (h10, h11, 0.0, 0.0, 0.0), (h20, h21, h22, 0.0, 0.0), (h30, h31, h32, h33, 0.0))
-    ):
-        for j in range(i + 1):
-            normal[i, j] += row[j]
-    for j, value in enumerate((h40, h41, h42, h43, h44)):
-        normal[4, j] += value
-    for j, value in enumerate((c0, c1, c2, c3, c4)):
-        slope[j] += value
+    normal[0, 0] += h00
+    normal[1, 0] += h10
+    normal[1, 1] += h11
+    normal[2, 0] += h20
+    normal[2, 1] += h21
+    normal[2, 2] += h22
+    normal[3, 0] += h30
+    normal[3, 1] += h31
+    normal[3, 2] += h32
+    normal[3, 3] += h33
+    normal[4, 0] += h40
+    normal[4, 1] += h41
+    normal[4, 2] += h42
+    normal[4, 3] += h43
+    normal[4, 4] += h44
+    slope[0] += c0
+    slope[1] += c1
+    slope[2] += c2
+    slope[3] += c3
+    slope[4] += c4
     return cost
 
 
@@ -223,10 +236,14 @@ def tangent(p: ndarray, slope: ndarray, low: ndarray, high: ndarray, by: ndarray
 def carried(normal: ndarray, slope: ndarray, by: ndarray, half: ndarray, inner: ndarray, down: ndarray) -> None:
     """TᵀNT into `inner` and Tᵀs into `down`, for the tangent T; `half` is work space."""
     for i in range(N):
+        for j in range(i + 1):
+            inner[i, j] = normal[i, j]
+            inner[j, i] = normal[i, j]
+    for i in range(N):
         for j in range(N):
             total = 0.0
             for k in range(N):
-                total += normal[max(i, k), min(i, k)] * by[k, j]
+                total += inner[i, k] * by[k, j]
             half[i, j] = total
     for i in range(N):
         total = 0.0
@@ -279,7 +296,7 @@ def minimise(
     normal, other, lower, by, half, inner = work[0], work[1], work[2], work[3], work[4], work[5]
     slope, other_slope, down, step, trial = vectors[0], vectors[1], vectors[2], vectors[3], vectors[4]
     cost = quote_terms(p, z, y, omega, first, last, normal, slope)
-    damping = 1e-3
+    damping = 1e-2
     is_new = True
     for _ in range(ITERATIONS):
         if is_new:
@@ -294,7 +311,7 @@ def minimise(
         other_slope[:] = 0.0
         found = quote_terms(trial, z, y, omega, first, last, other, other_slope)
         if found < cost:
-            is_done = cost - found < PRECISION * cost + 1e-20
+            is_done = cost - found < PRECISION * cost + 1e-20 and damping <= CALM
             p[:] = trial
             cost = found
             normal, other = other, normal

@@ -11,7 +11,7 @@ for rising κ. A calendar spread is charged to both of its slices, so that the e
 weaker quotes. JᵀJ is block tridiagonal, and so is its Cholesky factor: a step costs no more than one for each slice.
 """
 
-from math import exp, sqrt
+from math import asinh, sinh, sqrt
 
 import numpy as np
 from numpy import ndarray
@@ -24,12 +24,14 @@ from greekdrift.surface.calibrate import (
     carried,
     compiled,
     curve,
+    initial,
     into_box,
     moved,
     quote_terms,
     tangent,
     unstandardised,
 )
+from greekdrift.surface.calibrate import minimise as minimise_one
 
 RANGE = 5.0
 """Standard deviations on either side within which a surface is kept free of arbitrage."""
@@ -47,10 +49,14 @@ ITERATIONS = 40
 OUTLYING = 0.02
 """Errors of volatility up to this are never outliers."""
 LEAST_FOR_OUTLIERS = 8
+SUSPECT = 0.015
+"""An error of volatility at which a second start is tried."""
+FINE, DOUBTFUL = 121, 0.1
+"""Points of the grids on which g is looked at in the end, and the value below which a low is looked into."""
 CENTRE = np.array([-8.0, -3.0, -1.0, -0.3, 0.0, 0.3, 1.0, 3.0, 8.0])
 """Where a slice is looked at closely: shares of ς on either side of μ."""
-LIFTS = 60
-"""Each lift widens the range of a slice by a little and may call for another."""
+LIFTS, PATIENCE = 200, 8
+"""Each lift widens the range of a slice a little and may call for another; after a few they grow by quarters."""
 
 
 @compiled
@@ -332,7 +338,7 @@ def minimise(
     step, trial, half = np.zeros((n, N)), np.zeros((n, N)), np.zeros((N, N))
     at = 0
     cost = accumulate(all_p, scale, quotes, offsets, prior, grids, kappa, normal[0], slope[0], cross[0])
-    damping = 1e-3
+    damping = 1e-2
     is_new = True
     for iteration in range(ITERATIONS):
         if is_new:
@@ -391,27 +397,50 @@ def grids_of(all_p: ndarray, scale: ndarray, quoted: ndarray, grids: ndarray) ->
 
 
 @compiled
+def g_of(z: float, p: ndarray, theta: float) -> float:
+    """Gatheral's g of a slice at one standardised moneyness."""
+    w, w1, w2 = curve(z, p)
+    return density_factor(z, theta, w, w1, w2)
+
+
+@compiled
+def least_on(points: ndarray, count: int, p: ndarray, theta: float) -> float:
+    """Least g at sorted points, and between them: where one is a low below DOUBTFUL, its neighbours are narrowed in."""
+    least, before, here = 1e300, 1e300, g_of(points[0], p, theta)
+    for q in range(count):
+        after = g_of(points[q + 1], p, theta) if q + 1 < count else 1e300
+        least = min(least, here)
+        if here < DOUBTFUL and here <= before and here <= after:
+            left, right = points[max(q - 1, 0)], points[min(q + 1, count - 1)]
+            for _ in range(40):
+                third = (right - left) / 3.0
+                low, high = g_of(left + third, p, theta), g_of(right - third, p, theta)
+                least = min(least, low, high)
+                if low < high:
+                    right -= third
+                else:
+                    left += third
+        before, here = here, after
+    return least
+
+
+@compiled
 def least_density_factor(p: ndarray, theta: float, low: float, high: float) -> float:
-    """Least g between two z, on an even grid and a finer one about μ; −1 where W is not positive everywhere."""
+    """Least g between two z; −1 where W is not positive everywhere.
+
+    Looked at are an even grid over ±5σ√τ and one that widens from μ like a hyperbolic sine, as SVI does.
+    """
     if minimum(p) <= 1e-9:
         return -1.0
-    least = 1e300
-    edge = REACH * sqrt(max(curve(0.0, p)[0], LEAST_VARIANCE))
-    for q in range(161):
-        z = -edge + 2.0 * edge * q / 160.0
-        w, w1, w2 = curve(z, p)
-        least = min(least, density_factor(z, theta, w, w1, w2))
-    for q in range(81):
-        z = low + (high - low) * q / 80.0
-        w, w1, w2 = curve(z, p)
-        least = min(least, density_factor(z, theta, w, w1, w2))
-    for q in range(-20, 21):
-        x = q / 6.0
-        z = p[3] + 0.5 * p[4] * (exp(x) - exp(-x))
-        if low < z < high:
-            w, w1, w2 = curve(z, p)
-            least = min(least, density_factor(z, theta, w, w1, w2))
-    return least
+    points = np.empty(FINE)
+    edge = min(REACH * sqrt(max(curve(0.0, p)[0], LEAST_VARIANCE)), max(-low, high))
+    for q in range(FINE):
+        points[q] = -edge + 2.0 * edge * q / (FINE - 1)
+    least = least_on(points, FINE, p, theta)
+    first, last = asinh((low - p[3]) / p[4]), asinh((high - p[3]) / p[4])
+    for q in range(FINE):
+        points[q] = p[3] + p[4] * sinh(first + (last - first) * q / (FINE - 1))
+    return min(least, least_on(points, FINE, p, theta))
 
 
 @compiled
@@ -488,7 +517,7 @@ def enforce(all_p: ndarray, scale: ndarray, quoted: ndarray, spent: ndarray) -> 
                 over = excess(all_p[i - 1], mixed, scale[i - 1 : i + 1], before, both)
                 if over <= 0.0:
                     break
-                rise = (1.0 if turn < 8 else 1.5) * (over / (scale[i] * scale[i]) + 1e-9)
+                rise = over / (scale[i] * scale[i]) + 1e-9 + (0.25 * lift if turn >= PATIENCE else 0.0)
                 mixed[0] += rise
                 lift += rise
             if least_density_factor(mixed, scale[i] * scale[i], span[0] / scale[i], span[1] / scale[i]) > 1e-6:
@@ -575,6 +604,32 @@ def summary(
 
 
 @compiled
+def is_suspect(errors: ndarray, reference: ndarray, offsets: ndarray, spent: ndarray) -> bool:
+    """Whether a slice is so far from its quotes, or the exact step did so much, that another start may do better."""
+    for i in range(reference.size):
+        n = offsets[i + 1] - offsets[i]
+        total = 0.0
+        for q in range(offsets[i], offsets[i + 1]):
+            total += errors[q] * errors[q]
+        if spent[i, 0] > MARGIN or spent[i, 1] > 0.0 or (n > 0 and reference[i] * sqrt(total / n) > SUSPECT):
+            return True
+    return False
+
+
+@compiled
+def free_start(start: ndarray, quotes: ndarray, offsets: ndarray, box: ndarray) -> ndarray:
+    """Every slice of enough quotes fitted by itself, without constraints; the others as they start."""
+    found = start.copy()
+    for i in range(start.shape[0]):
+        first, last = offsets[i], offsets[i + 1]
+        if last - first >= LEAST_FOR_OUTLIERS and np.max(quotes[2, first:last]) > 0.0:
+            initial(quotes[0], quotes[1], quotes[2], first, last, found[i])
+            into_box(found[i], box[i, 0], box[i, 1])
+            minimise_one(found[i], quotes[0], quotes[1], quotes[2], first, last, box[i, 0], box[i, 1])
+    return found
+
+
+@compiled
 def chain(
     log_moneyness: ndarray,
     volatility: ndarray,
@@ -609,9 +664,17 @@ def chain(
     for i in range(n):
         into_box(all_p[i], box[i, 0], box[i, 1])
     scale = np.sqrt(theta)
+    start = all_p.copy()
     spent = fit_all(all_p, scale, quotes, offsets, prior, quoted, box)
     errors, is_outlier = np.zeros(volatility.size), np.zeros(volatility.size, dtype=np.bool_)
     residuals(all_p, quotes, offsets, errors)
+    if n == 1 or is_suspect(errors, reference, offsets, spent):
+        other = free_start(start, quotes, offsets, box)
+        other_spent = fit_all(other, scale, quotes, offsets, prior, quoted, box)
+        other_errors = np.zeros(volatility.size)
+        residuals(other, quotes, offsets, other_errors)
+        if np.sum((quotes[2] * other_errors) ** 2) < np.sum((quotes[2] * errors) ** 2):
+            all_p, spent, errors = other, other_spent, other_errors
     if outliers(errors, width, reference, offsets, is_outlier) > 0:
         for q in range(volatility.size):
             if is_outlier[q]:
