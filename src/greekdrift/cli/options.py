@@ -22,6 +22,7 @@ EXTRAS = {
     "matplotlib": "plot",
     "qmoms": "data",
     "uvicorn": "serve",
+    "websockets": "venues",
 }
 """The extra that brings a package which a command may miss."""
 

@@ -159,15 +159,26 @@ class Collector:
             batch = await self._snapshots.take(until=until)
             self._write(batch)
             if self._more is not None:
-                after = await self._more.take(batch, until=until)
-                if after is not None:
-                    self._write(after)
+                await self._take_more(self._more, batch, until)
         except Refusal as problem:
             self._miss(due, problem.reason, problem.fact)
         except DataError as problem:
             self._miss(due, "repeated", str(problem))
         except JournalError as problem:
             self._miss(due, "disk", str(problem))
+
+    async def _take_more(self, more: More, batch: Batch, until: float) -> None:
+        """What else is collected, unless the run is stopped first."""
+        taking = asyncio.ensure_future(more.take(batch, until=until))
+        stopping = asyncio.ensure_future(self._stopped.wait())
+        try:
+            await asyncio.wait((taking, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if taking.done() and (found := taking.result()) is not None:
+                self._write(found)
+        finally:
+            for task in (taking, stopping):
+                task.cancel()
+            await asyncio.gather(taking, stopping, return_exceptions=True)
 
     def _write(self, batch: Batch) -> None:
         entry = self._opened.append(batch)

@@ -93,6 +93,9 @@ class RestSnapshots:
         try:
             await self.listings(until=until)
             parts = await self._parts(rejects, until)
+            if self._has_unlisted(parts):
+                self._listed_at = -float("inf")
+                await self.listings(until=until)
             rows = self._rows(parts, rejects)
         except Failed as problem:
             raise Refusal(problem.reason, str(problem)) from None
@@ -129,6 +132,11 @@ class RestSnapshots:
             if not one.contract_size:
                 raise VenueError(f"get_instruments lists no contract of {currency} that can be read.")
         return found
+
+    def _has_unlisted(self, parts: Mapping[str, _Part]) -> bool:
+        """Whether a coin quotes contracts that were listed after we asked."""
+        known = {name for one in self._listings.values() for name in one.contract_size}
+        return any(one.name not in known for part in parts.values() for one in part.quotes.instruments)
 
     async def _parts(self, rejects: Rejects, until: float) -> dict[str, _Part]:
         asked = [(one, kind) for one in self._currencies for kind in KINDS]
