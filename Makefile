@@ -1,11 +1,13 @@
 # make demo : the main job on real packaged data.   make test : everything that CI runs.   make check : the fast gate.
+# make bench : the calculator beside its peers, in one run.
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --disable-pip-version-check -c constraints/cpu.txt
 WORKERS ?= 2
+PEERS  := $(VENV)/peers
 
-.PHONY: demo test check format lint types contracts tests clean
+.PHONY: demo test check format lint types contracts tests bench clean
 
 demo: $(VENV)/.demo
 	$(BIN)/greekdrift demo
@@ -29,6 +31,9 @@ contracts: $(VENV)/.dev
 tests: $(VENV)/.dev
 	$(BIN)/pytest -n $(WORKERS) --cov --cov-report=term:skip-covered
 
+bench: $(VENV)/.dev $(PEERS)/.installed
+	PYTHONPATH=$(PEERS) $(BIN)/python benchmarks/calculator.py
+
 $(VENV)/.venv:
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "greekdrift needs Python 3.11 or newer; run make with PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
@@ -40,6 +45,10 @@ $(VENV)/.demo: $(VENV)/.venv pyproject.toml constraints/cpu.txt
 
 $(VENV)/.dev: $(VENV)/.venv pyproject.toml constraints/cpu.txt
 	$(PIP) -e '.[dev]'
+	touch $@
+
+$(PEERS)/.installed: $(VENV)/.venv constraints/bench.txt
+	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --upgrade --target $(PEERS) -r constraints/bench.txt
 	touch $@
 
 clean:
