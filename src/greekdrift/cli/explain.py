@@ -70,15 +70,15 @@ def command(
     or at --delivery. A line that is neither listed nor expired later is named
     and left out.
 
-    Two files:
+    Example, two files:
     greekdrift explain --from monday.parquet --to tuesday.parquet
       --book book.yaml --plot why.png
 
-    One file or folder with many snapshots:
+    Example, one file or folder with many snapshots:
     greekdrift explain --chain chains.parquet --from 2026-02-05T04:30Z
       --to 2026-02-06T04:30Z --book book.yaml --by instrument
 
-    Packaged data:
+    Example, packaged data:
     greekdrift explain --config configs/experiment/demo.yaml
       --from 2023-12-21T21:00Z --to 2023-12-26T21:00Z
     """

@@ -41,10 +41,10 @@ def command(
     A book shows the three deltas side by side (usd: N(d1) on the forward; net:
     premium-adjusted; collateral: d equity in USD / dS) and vega by tenor.
 
-    The whole chain, to a file:
+    Example, the whole chain to a file:
     greekdrift greeks --chain chain.parquet --names delta,vega,vanna --out g.csv
 
-    A book, in coins:
+    Example, a book in coins:
     greekdrift greeks --chain chain.parquet --book book.yaml --view coin
     """
     from greekdrift.cli.quantities import words
