@@ -22,6 +22,9 @@ showing.picture(record, folder / "calculator.png")
 writing.write(record, folder)
 (folder / "calculator.json").write_text(json.dumps(record))
 """
+pytestmark = pytest.mark.timeout(
+    600
+)  # on a machine that has compiled nothing yet, all of the calculator is compiled here
 MARKED = re.compile(r"<!-- measured: (\w+) -->\n(.*?)<!-- end -->", re.DOTALL)
 
 
