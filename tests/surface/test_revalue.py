@@ -156,6 +156,27 @@ def test_books_are_weights_times_rows(found, rows):
     assert not flat.any()
 
 
+def test_a_change_of_few_contracts_changes_a_book_by_their_columns(found, rows):
+    weights = np.random.default_rng(2).integers(-5, 6, rows.size).astype(float)
+    after = weights.copy()
+    after[3] += 2.0
+    after[11] -= 1.0
+    for name in ("delta_net", "pnl_usd"):
+        change = found.book_change(name, {int(rows[3]): 2.0, int(rows[11]): -1.0})
+        scale = np.abs(found.book(name, after)).max()
+        expected = found.book(name, after)[..., 0]
+        np.testing.assert_allclose(found.book(name, weights)[..., 0] + change, expected, rtol=1e-11, atol=1e-12 * scale)
+    with pytest.raises(InputError, match="was not revalued"):
+        found.book_change("vega", {int(rows[1]) + 1: 1.0})
+
+
+def test_fused_multiply_adds_change_the_last_bits_alone(chain, surface, random_scenarios, rows, found):
+    quick = revalued(chain, surface, random_scenarios, rows=rows, names=NAMES, deterministic=False)
+    for name in NAMES:
+        scale = np.abs(found.values[name]).max()
+        np.testing.assert_allclose(quick.values[name], found.values[name], rtol=1e-10, atol=1e-13 * scale, err_msg=name)
+
+
 def test_wrong_names_are_answered(chain, surface, random_scenarios, found):
     with pytest.raises(InputError, match='unknown quantity "vegas"'):
         revalued(chain, surface, random_scenarios, rows=np.array([0]), names=("vegas",))
