@@ -9,16 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
-from scipy.special import ndtr
 
 from greekdrift.book.rules import NetPortfolioParameters, VolatilityMove
 from greekdrift.errors import CalculationError
+from greekdrift.greeks import compute
 from greekdrift.units import DAYS_PER_YEAR, SECONDS_PER_YEAR
 
 AVERAGING_SECONDS = 1800.0
-
-SMALLEST_DEVIATION = 1e-150
-"""Stands for 0 in a quotient, which is then 0 at the money and infinite elsewhere."""
 
 Options = Float[ndarray, " option"]
 States = Float[ndarray, "state option"]
@@ -73,10 +70,13 @@ def worths(at: OptionStates, p: NetPortfolioParameters) -> Worths:
     moves = spots[:, None] * (1.0 - fixed) + fixed
     rate = np.maximum(at.expiry_rate, 0.0)[at.expiry_of]
     deviation = np.stack(volatilities, axis=1) * np.sqrt(at.years)
-    values = plain_price(at.forward[:, None, :] * moves, at.strike, deviation, side=np.where(at.is_call, 1.0, -1.0))
+    forward = at.forward[:, None, :] * moves
+    _refuse_unless_finite(forward, deviation)
+    values = compute(
+        ["price"], forward=forward, strike=at.strike, volatility=deviation, time_to_expiry=1.0, is_call=at.is_call
+    )["price"]
     values *= np.exp(-rate * at.years) * at.worth[:, None, :]
-    if not np.all(np.isfinite(values)):
-        raise CalculationError("an option's worth in a scenario is not a number; check its forward and volatility.")
+    _refuse_unless_finite(values)
     last = 3 + len(p.scenarios)
     return Worths(
         mark=values[:, 0],
@@ -85,21 +85,6 @@ def worths(at: OptionStates, p: NetPortfolioParameters) -> Worths:
         spot=values[:, 3:last],
         skew=values[:, last:],
     )
-
-
-def plain_price(forward: ndarray, strike: Options, deviation: ndarray, *, side: Options) -> ndarray:
-    """Undiscounted Black price, ±(F N(±d₁) − K N(±d₂)); the fast twin of `greeks.black.price` for margins.
-
-    `deviation` is σ√τ; where it is 0 the price is the intrinsic value. The two terms cancel in the wings: the error
-    is 1e-15 of the larger of F and K, not of the price (tests/margin/test_shocks.py). A third of the time.
-
-    >>> plain_price(np.array([100.0]), np.array([110.0]), np.array([0.2]), side=np.array([1.0])).round(8)
-    array([4.29201094])
-    """
-    with np.errstate(under="ignore", over="ignore"):
-        d1 = np.log(forward / strike) / np.maximum(deviation, SMALLEST_DEVIATION) + 0.5 * deviation
-        price: ndarray = side * (forward * ndtr(side * d1) - strike * ndtr(side * (d1 - deviation)))
-    return np.maximum(price, 0.0)
 
 
 def moved_volatility(volatility: States, years: Options, move: VolatilityMove, p: NetPortfolioParameters) -> States:
@@ -143,3 +128,8 @@ def static_discounts(at: OptionStates, p: NetPortfolioParameters) -> tuple[ndarr
     short = terms.short_base * np.exp(years * (terms.short_rate_share * floored + terms.short_spread))
     has_expired = years <= 0.0
     return np.where(has_expired, 1.0, long), np.where(has_expired, 1.0, np.minimum(np.exp(floored * years), short))
+
+
+def _refuse_unless_finite(*numbers: Float[ndarray, "state scenario option"]) -> None:
+    if not all(np.all(np.isfinite(array)) for array in numbers):
+        raise CalculationError("an option's worth in a scenario is not a number; check its forward and volatility.")
