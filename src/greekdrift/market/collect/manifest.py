@@ -97,12 +97,23 @@ class Walk:
         return ""
 
     def _stop(self, raw: bytes, rest: bytes, fact: str, *, is_whole: bool) -> None:
-        if is_whole or any(decode(line + b"\n") is not None for line in rest.split(b"\n")):
+        if is_whole or _holds_a_line(raw[1:] + rest):
             raise JournalError(
                 f"{self._path}: line {self.count + 1} at byte {self.end} is damaged: {fact}, and whole lines follow "
                 "or stand there. Restore the manifest from a copy, or collect into a new folder."
             )
         self.torn = len(raw) + len(rest)
+
+
+def _holds_a_line(tail: bytes) -> bool:
+    """Whether a whole line begins anywhere in some bytes."""
+    at = tail.find(b" {")
+    while at >= 0:
+        end = tail.find(b"\n", at)
+        if at >= 8 and end >= 0 and decode(tail[at - 8 : end + 1]) is not None:
+            return True
+        at = tail.find(b" {", at + 1)
+    return False
 
 
 def is_collected(folder: Path) -> bool:
