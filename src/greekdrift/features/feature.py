@@ -16,9 +16,11 @@ Values = Float[ndarray, " value"]
 
 @runtime_checkable
 class Feature(Protocol):
-    """One number per row and underlying, made from rows that were known by then.
+    """One number per row and underlying, made from what was known by the row's `known_at`.
 
-    `lookback_hours` says how far back it reaches, `timing` what is known when, `source` where it comes from.
+    `lookback_hours` says how far back it reaches, `timing` what is known when, `source` where it comes from. Beside
+    the panel's own rows it may read `panel.history(name)`: rows of a record whose own `known_at` is not after the
+    row's. A panel without that history is refused, unless the feature says that it is then missing.
     """
 
     @property

@@ -1,6 +1,7 @@
 """The panel: the market state of all underlyings over time, with what was known when."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -9,9 +10,11 @@ from jaxtyping import Bool, Float, Int, Shaped
 from numpy import ndarray
 
 from greekdrift.errors import DataError, InputError, LeakError, nearest
+from greekdrift.market.series import HOUR, Series
 from greekdrift.units import DAYS_PER_YEAR, HOURS_PER_YEAR, datetime64, from_datetime64, stamp
 
-HOUR = np.timedelta64(3_600_000_000, "us")
+__all__ = ["HOUR", "Hours", "Increments", "Instants", "Panel", "example"]
+
 SESSIONS_PER_YEAR = 252.0
 LONGEST_CLOSURE_DAYS = 7.5
 
@@ -45,6 +48,8 @@ class Panel:
     the prices, `known_at` when the row could be used (both datetime64[us], UTC, never decreasing).
     On the clock "elapsed" hours run on between snapshots; on "sessions" one row is one step of `step_hours`.
     A gap of more than `gap_steps` steps (for sessions: of more than 7.5 days) is a hole that no window bridges.
+    `histories` are other records that features may read (`history`), each with its own two times; `until` cuts them
+    at its instant like the rows.
     """
 
     underlyings: tuple[str, ...]
@@ -57,6 +62,7 @@ class Panel:
     step_hours: float
     clock: Literal["elapsed", "sessions"] = "elapsed"
     gap_steps: float = 3.0
+    histories: Mapping[str, Series] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         rows = len(self.as_of)
@@ -125,8 +131,19 @@ class Panel:
             raise InputError(f'the panel has no feature "{name}"; {nearest(name, self.feature_names)}')
         return self.features[:, :, self.feature_names.index(name)]
 
+    def history(self, name: str) -> Series:
+        """One of the other records, such as "binance_spot_1h/BTC".
+
+        A row's feature may use what was known at the row's `known_at`: `history(…).as_of(panel.known_at, column)`
+        and `history(…).in_order().windows(panel.known_at, hours)` keep to that.
+        """
+        if name not in self.histories:
+            known = nearest(name, self.histories) if self.histories else "it has none; build it with histories."
+            raise InputError(f'the panel has no history "{name}"; {known}')
+        return self.histories[name]
+
     def until(self, moment: datetime | np.datetime64) -> "Panel":
-        """The rows that were known at an instant; none is an error.
+        """The rows, and of the histories what, was known at an instant; no row is an error.
 
         >>> from greekdrift.features.history import example
         >>> panel = example(rows=5)
@@ -141,7 +158,8 @@ class Panel:
                 if len(self)
                 else "the panel has no rows."
             )
-        return self._cut(slice(0, count))
+        known = {name: one.until(limit) for name, one in self.histories.items()}
+        return self._cut(slice(0, count), histories=known)
 
     def since(self, moment: datetime | np.datetime64) -> "Panel":
         """The rows from an instant on; for shortening a history, never for hiding what is known."""
@@ -206,9 +224,9 @@ class Panel:
         is_near = np.abs(self.hours[target] - wanted) <= tolerance_hours
         return target, is_near & (target > np.arange(len(self)))
 
-    def _cut(self, rows: slice) -> "Panel":
+    def _cut(self, rows: slice, **changed: Any) -> "Panel":
         columns = {name: getattr(self, name)[rows] for name in ("as_of", "known_at", "state", "features")}
-        return replace(self, **columns)
+        return replace(self, **columns, **changed)
 
     def describe(self) -> str:
         """One line for people: span, rows, holes, share missing."""
