@@ -102,6 +102,15 @@ class Series:
         limit = datetime64(moment) if isinstance(moment, datetime) else moment
         return self._rows(slice(0, int(np.searchsorted(self.known_at, limit, side="right"))))
 
+    def between(self, since: datetime | None, until: datetime | None) -> "Series":
+        """The events within [since, until]; for shortening a history, never for hiding what is known."""
+        kept = np.ones(len(self), dtype=np.bool_)
+        if since is not None:
+            kept &= self.event_time >= datetime64(since)
+        if until is not None:
+            kept &= self.event_time <= datetime64(until)
+        return self._rows(np.flatnonzero(kept))
+
     def in_order(self) -> "Series":
         """The rows that told something newer than all rows before them: events and knowledge both increase.
 
