@@ -4,13 +4,14 @@ Only the columns that are used are read, and only the row groups that hold the s
 snapshots is built once, when the source is made.
 """
 
+import json
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,7 @@ from greekdrift.market import quality, schema
 from greekdrift.market.collect import manifest
 from greekdrift.market.quality import Dropped
 from greekdrift.market.source import available, closest, position
-from greekdrift.units import from_datetime64, stamp
+from greekdrift.units import from_datetime64, instant, stamp
 
 TEXT = ("instrument_name", "origin", "venue")
 FOLDER = "deribit_option_chain_6h"
@@ -198,7 +199,7 @@ def _arrow(column: str) -> pa.DataType:
 def files(root: str | Path | Sequence[str | Path]) -> tuple[Path, ...]:
     """The chain files that a root stands for, sorted: itself, several, or those of a folder.
 
-    Of a folder that the collector writes, the acknowledged ones, their content checked.
+    Of a folder that the collector writes, or a day of it, the acknowledged ones, their content checked.
     """
     if not isinstance(root, str | Path):
         found = tuple(path for one in root for path in files(one))
@@ -212,15 +213,17 @@ def files(root: str | Path | Sequence[str | Path]) -> tuple[Path, ...]:
         return (path,)
     if not path.is_dir():
         raise DataError(f"{path} is neither a file nor a folder; check the path.")
-    if manifest.is_collected(path):
-        found = manifest.files(path)
+    home = next((one for one in (path, *path.absolute().parents[:2]) if manifest.is_collected(one)), None)
+    if home is not None:
+        found = tuple(one for one in manifest.files(home) if one.absolute().is_relative_to(path.absolute()))
         if found:
             return found
         raise DataError(f"{path} was made by the collector but holds no snapshot yet; wait for the first one.")
     for folder in (path, path / FOLDER):
-        found = tuple(sorted(folder.glob("*chain*.parquet")))
-        if found:
-            return found
+        for ending in ("parquet", "csv"):
+            found = tuple(sorted(folder.glob(f"*chain*.{ending}")))
+            if found:
+                return found
     raise DataError(f"{path} holds neither *chain*.parquet nor a folder {FOLDER}; give the folder of the chain files.")
 
 
@@ -245,11 +248,20 @@ def _csv(path: Path, *, columns: Sequence[str] | None = None, rows: int | None =
 
 
 def _pieces(groups: Sequence[_Group]) -> list[_Piece]:
-    """Every (snapshot, underlying) of the files and where its rows lie, in order of time; a file is read once."""
+    """Every (snapshot, underlying) of the files and where its rows lie, in order of time; a file is read once.
+
+    One that the collector wrote is not read at all: its footer says what it holds.
+    """
     found: list[_Piece] = []
     first = 0
-    for path, members in groupby(groups, key=lambda group: group.path):
-        sizes = _sizes(tuple(members))
+    for path, each in groupby(groups, key=lambda group: group.path):
+        members = tuple(each)
+        collected = _collected(members, first)
+        if collected:
+            found += collected
+            first += 1
+            continue
+        sizes = _sizes(members)
         times, of, names = _stamps(path)
         start = 0
         for number, size in enumerate(sizes or [len(times)], start=first):
@@ -258,6 +270,31 @@ def _pieces(groups: Sequence[_Group]) -> list[_Piece]:
             start += size
         first += max(len(sizes), 1)
     return sorted(found)
+
+
+def _collected(members: Sequence[_Group], number: int) -> list[_Piece]:
+    """What the footer of a collected file says, where its statistics agree: one snapshot of so many underlyings."""
+    footer = members[0].metadata
+    said = None if footer is None or len(members) != 1 else (footer.metadata or {}).get(manifest.METADATA)
+    if footer is None or said is None:
+        return []
+    stamps, coins = (_range(footer, name) for name in ("snapshot_ts_utc", "underlying"))
+    try:
+        facts = json.loads(said)
+        names, moment = [str(name) for name in facts["underlyings"]], instant(facts["as_of"])
+    except (ValueError, KeyError, TypeError):
+        return []
+    if not names or stamps != (moment, moment) or coins != (min(names), max(names)):
+        return []
+    return [_Piece(moment, name, _Run(number, 0, footer.num_rows)) for name in names]
+
+
+def _range(footer: pq.FileMetaData, column: str) -> tuple[Any, Any] | None:
+    """Smallest and largest value of a column of the first row group, where its statistics say."""
+    group = footer.row_group(0)
+    at = next((i for i in range(group.num_columns) if group.column(i).path_in_schema == column), None)
+    statistics = None if at is None else group.column(at).statistics
+    return None if statistics is None or not statistics.has_min_max else (statistics.min, statistics.max)
 
 
 def _sizes(groups: Sequence[_Group]) -> list[int]:

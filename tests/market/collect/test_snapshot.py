@@ -5,6 +5,8 @@ from typing import Any
 
 import httpx
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from greekdrift.book import Chain
@@ -79,8 +81,32 @@ def test_the_file_alone_and_the_folder_say_the_same(venue: Any, clock: Any, tmp_
     (tmp_path / "chain" / "date=2026-02-05" / "chain-orphan.parquet").write_bytes(b"not acknowledged")
     source = ParquetSource(str(tmp_path), venue=load_venue("deribit"))
     assert len(source.snapshots()) == 2
+    day = ParquetSource(str(tmp_path / "chain" / "date=2026-02-05"), venue=load_venue("deribit"))
+    assert day.snapshots() == source.snapshots()
     alone = read_chain(entry.files[0], venue=load_venue("deribit"))
     np.testing.assert_array_equal(alone.mark, source.chain(source.snapshots()[0]).mark)
+
+
+def test_what_a_footer_says_is_what_reading_finds(
+    venue: Any, clock: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Store(tmp_path) as store:
+        for _ in range(3):
+            entry = store.append(take(venue, clock))
+            clock.at += timedelta(minutes=10)
+    quick = ParquetSource(str(tmp_path), venue=load_venue("deribit"))
+    monkeypatch.setattr(parquet, "_collected", lambda members, number: [])
+    slow = ParquetSource(str(tmp_path), venue=load_venue("deribit"))
+    assert quick._joint == slow._joint
+    assert len(quick.snapshots()) == 3
+    monkeypatch.undo()
+    table = pq.read_table(entry.files[0])
+    for said in (b"{", b"[]", b'{"as_of": "x", "underlyings": ["BTC"]}', b'{"as_of": "2026-01-01T00:00Z"}'):
+        pq.write_table(table.replace_schema_metadata({manifest.METADATA: said}), tmp_path / "chain.parquet")
+        assert len(read_chain(tmp_path / "chain.parquet", venue=load_venue("deribit"))) == table.num_rows
+    twice = pa.concat_tables([table, pq.read_table(manifest.files(tmp_path)[0])])
+    pq.write_table(twice.replace_schema_metadata(table.schema.metadata), tmp_path / "chain.parquet")
+    assert len(ParquetSource(str(tmp_path / "chain.parquet"), venue=load_venue("deribit")).snapshots()) == 2
 
 
 def test_volatilities_of_quotes_and_greeks_are_those_of_the_calculator(venue: Any, clock: Any) -> None:

@@ -46,7 +46,7 @@ def test_what_is_appended_is_listed_partitioned_and_reads_back(tmp_path: Path) -
     assert entry.rows == {"chain": 3, "series": 1}
     read = pq.read_table(entry.files[0])
     assert read["x"].to_pylist() == [0, 1, 2]
-    assert b"only in the file" in read.schema.metadata[store.METADATA]
+    assert b"only in the file" in read.schema.metadata[manifest.METADATA]
     assert b"only in the file" not in (tmp_path / manifest.NAME).read_bytes()
     assert not list(tmp_path.rglob("*.part"))
 

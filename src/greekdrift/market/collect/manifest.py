@@ -24,6 +24,8 @@ from typing import Any
 from greekdrift.errors import DataError, JournalError
 
 NAME = "manifest.jsonl"
+METADATA = b"greekdrift.collect"
+"""Key of what a file says of itself: a JSON object with `as_of`, `known_at` and, of a chain, `underlyings`."""
 GENESIS = "0" * 64
 LONGEST = 1 << 20
 

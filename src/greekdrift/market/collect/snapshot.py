@@ -211,6 +211,7 @@ class RestSnapshots:
                 "series": series_table(series, known_at=known_at),
             },
             facts={
+                "underlyings": rows.underlyings,
                 "rejected": rejects.counts(),
                 "missing": list(missing),
                 "skew_seconds": (max(times) - min(times)).total_seconds(),

@@ -25,7 +25,6 @@ from greekdrift.market.collect.manifest import Walk, difference, encode
 from greekdrift.units import instant, stamp
 
 TABLES = ("chain", "series", "depth")
-METADATA = b"greekdrift.collect"
 _APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -295,7 +294,7 @@ def _bytes(table: pa.Table, batch: Batch) -> bytes:
     said = {"as_of": stamp(batch.as_of), "known_at": stamp(batch.known_at), **batch.facts, **batch.details}
     text = json.dumps(said, sort_keys=True, allow_nan=False)
     sink = pa.BufferOutputStream()
-    pq.write_table(table.replace_schema_metadata({METADATA: text.encode()}), sink, compression="zstd")
+    pq.write_table(table.replace_schema_metadata({manifest.METADATA: text.encode()}), sink, compression="zstd")
     return bytes(sink.getvalue())
 
 

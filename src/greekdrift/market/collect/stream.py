@@ -314,6 +314,7 @@ class StreamSnapshots(RestSnapshots):
             known_at=known_at,
             tables=tables,
             facts={
+                "underlyings": rows.underlyings,
                 "rejected": rejects.counts(),
                 "missing": [],
                 "absent": len(self._names) - len(self.mirror.tickers),

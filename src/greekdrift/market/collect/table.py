@@ -50,6 +50,11 @@ class Rows:
     contract_size: ndarray
     index: Mapping[str, float]
 
+    @property
+    def underlyings(self) -> list[str]:
+        """Coins that have rows, sorted."""
+        return sorted({one.underlying for one in self.instruments})
+
     def chain(self, *, settlement_average_minutes: float = 0.0) -> Chain:
         """The chain of the snapshot, as reading the written file gives it."""
         size = self.contract_size
