@@ -13,6 +13,8 @@ from greekdrift.book import Chain
 from greekdrift.config import load_venue
 from greekdrift.errors import InputError
 from greekdrift.greeks import compute
+from greekdrift.market import parquet
+from greekdrift.market.collect import manifest
 from greekdrift.market.collect.rest import Client, Limits
 from greekdrift.market.collect.snapshot import Bounds, Refusal, RestSnapshots
 from greekdrift.market.collect.store import Batch, Store
