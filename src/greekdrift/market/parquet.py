@@ -4,6 +4,7 @@ Only the columns that are used are read, and only the row groups that hold the s
 snapshots is built once, when the source is made.
 """
 
+import hashlib
 import json
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,13 +19,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from greekdrift.book import Chain, Venue
+from greekdrift.book import Chain, Venue, digest
 from greekdrift.errors import DataError, nearest
 from greekdrift.market import quality, schema
 from greekdrift.market.collect import manifest
+from greekdrift.market.pruning import row_groups
 from greekdrift.market.quality import Dropped
 from greekdrift.market.source import available, closest, position
-from greekdrift.units import from_datetime64, instant, stamp
+from greekdrift.units import aware, from_datetime64, instant, stamp
 
 TEXT = ("instrument_name", "origin", "venue")
 FOLDER = "deribit_option_chain_6h"
@@ -72,7 +74,8 @@ class ParquetSource:
     `deribit_option_chain_6h`. Stamps of different underlyings at most `tolerance_minutes` apart are one snapshot,
     as of the latest of them; a snapshot that lacks an underlying is left out and listed in `partial`.
     A chain is known `known_after_minutes` after its stamp unless the file says when. `drop` names filters of
-    `market.quality`; what they took out of a chain stands in `dropped`.
+    `market.quality`; what they took out of a chain stands in `dropped`. With `since` or `until` only the stretch
+    between is there, both ends included; row groups beyond it are not read.
     """
 
     name = "parquet"
@@ -87,15 +90,18 @@ class ParquetSource:
         drop: tuple[str, ...] = (),
         tolerance_minutes: float = 5.0,
         known_after_minutes: float = 5.0,
+        since: datetime | None = None,
+        until: datetime | None = None,
     ) -> None:
         self._venue = venue
         self._drop = quality.checked(drop)
         self._known_after = timedelta(minutes=known_after_minutes)
         paths = files(root)
+        self._paths, self._reading = paths, (venue, drop, tolerance_minutes, known_after_minutes, since, until)
         self._where = paths[0].name if len(paths) == 1 else f"{paths[0].name} and {len(paths) - 1} more"
-        self._groups = [group for path in paths for group in _groups(path)]
+        self._groups = [group for path in paths for group in _groups(path, since, until)]
         self._cache: OrderedDict[int, pd.DataFrame] = OrderedDict()
-        pieces = _pieces(self._groups)
+        pieces = [piece for piece in _pieces(self._groups) if _is_within(piece.moment, since, until)]
         self.underlyings = _wanted(underlyings, {piece.underlying for piece in pieces}, where=self._where)
         self._joint, self.partial = _joined(pieces, self.underlyings, timedelta(minutes=tolerance_minutes))
         if not self._joint:
@@ -106,6 +112,12 @@ class ParquetSource:
         self._snapshots = tuple(self._joint)
         self.dropped: dict[datetime, tuple[Dropped, ...]] = {}
         """What the filters took out, by the snapshots that were asked for so far."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the files' bytes and of how they are read: changes whenever any chain would."""
+        files_of = [[path.name, hashlib.sha256(path.read_bytes()).hexdigest()] for path in self._paths]
+        return digest([*self._reading, self.underlyings, files_of])
 
     @property
     def step_hours(self) -> float:
@@ -227,7 +239,12 @@ def files(root: str | Path | Sequence[str | Path]) -> tuple[Path, ...]:
     raise DataError(f"{path} holds neither *chain*.parquet nor a folder {FOLDER}; give the folder of the chain files.")
 
 
-def _groups(path: Path) -> list[_Group]:
+def _is_within(moment: datetime, since: datetime | None, until: datetime | None) -> bool:
+    return (since is None or moment >= aware(since)) and (until is None or moment <= aware(until))
+
+
+def _groups(path: Path, since: datetime | None, until: datetime | None) -> list[_Group]:
+    """The row groups of a file that may hold snapshots of the stretch."""
     if path.suffix == ".csv":
         return [_Group(path, 0, tuple(schema.needed(_csv(path, rows=0).columns, where=path.name)))]
     try:
@@ -236,7 +253,8 @@ def _groups(path: Path) -> list[_Group]:
     except (pa.ArrowInvalid, OSError) as problem:
         raise DataError(f"{path} cannot be read as Parquet ({problem}); write it again.") from None
     columns = tuple(schema.needed(names, where=path.name))
-    return [_Group(path, number, columns, metadata) for number in range(metadata.num_row_groups)]
+    wanted = row_groups(metadata, "snapshot_ts_utc", since=since, until=until)
+    return [_Group(path, number, columns, metadata) for number in wanted]
 
 
 def _csv(path: Path, *, columns: Sequence[str] | None = None, rows: int | None = None) -> pd.DataFrame:
@@ -254,7 +272,7 @@ def _pieces(groups: Sequence[_Group]) -> list[_Piece]:
     """
     found: list[_Piece] = []
     first = 0
-    for path, each in groupby(groups, key=lambda group: group.path):
+    for _, each in groupby(groups, key=lambda group: group.path):
         members = tuple(each)
         collected = _collected(members, first)
         if collected:
@@ -262,7 +280,7 @@ def _pieces(groups: Sequence[_Group]) -> list[_Piece]:
             first += 1
             continue
         sizes = _sizes(members)
-        times, of, names = _stamps(path)
+        times, of, names = _stamps(members)
         start = 0
         for number, size in enumerate(sizes or [len(times)], start=first):
             rows = slice(start, start + size)
@@ -301,13 +319,15 @@ def _sizes(groups: Sequence[_Group]) -> list[int]:
     return [group.metadata.row_group(group.number).num_rows for group in groups if group.metadata is not None]
 
 
-def _stamps(path: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Stamp of each row of a file, number of its underlying, and the names of those numbers."""
+def _stamps(groups: Sequence[_Group]) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Stamp of each row of some groups of a file, number of its underlying, and the names of those numbers."""
+    path = groups[0].path
     columns = ["snapshot_ts_utc", "instrument_name"]
     if path.suffix == ".csv":
         raw = _csv(path, columns=columns)
     else:
-        raw = pq.read_table(path, columns=columns, read_dictionary=["instrument_name"]).to_pandas()
+        with pq.ParquetFile(path, metadata=groups[0].metadata, read_dictionary=["instrument_name"]) as file:
+            raw = file.read_row_groups([group.number for group in groups], columns=columns).to_pandas()
     times = schema.instants(raw["snapshot_ts_utc"], where=path.name)
     if np.any(np.isnat(times)):
         raise DataError(f"{path.name}: row {int(np.argmax(np.isnat(times)))} has no snapshot_ts_utc; drop the row.")
