@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from greekdrift.errors import LeakError
-from greekdrift.features.funding import Funding, FundingRecord
 from greekdrift.features.history import Panel, example
 from greekdrift.features.leak import leaks, refuse_leaks
 from greekdrift.features.table import FEATURES
@@ -96,15 +95,3 @@ def test_no_feature_sees_past_known_at_on_ragged_panels(seed: int, missing: list
     as_of = bare.as_of[0] + (hours * 3.6e9).astype("timedelta64[us]")
     ragged = replace(bare, state=state, as_of=as_of, known_at=as_of + np.timedelta64(5, "m"))
     refuse_leaks(FEATURES, ragged, seed=seed)
-
-
-def test_funding_known_later_changes_nothing_before(panel: Panel) -> None:
-    known = panel.known_at[::2] + np.timedelta64(1, "m")
-    rate = np.random.default_rng(3).normal(size=len(known))
-    shaken = np.where(known >= panel.known_at[100], -rate, rate)
-    honest, other = (
-        Funding(records={"BTC": FundingRecord(known_at=known, rate=values, interval_hours=8.0)}).compute(panel)
-        for values in (rate, shaken)
-    )
-    np.testing.assert_array_equal(honest[:100], other[:100])
-    assert not np.array_equal(honest[100:], other[100:], equal_nan=True)

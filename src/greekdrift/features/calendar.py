@@ -9,13 +9,16 @@ from math import pi
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Int
+from numpy import ndarray
 
 from greekdrift.features.feature import Column, Line
 from greekdrift.features.history import HOUR, Instants, Panel
 
 TIMING = "known in advance"
 WEEK_HOURS = 168.0
-FRIDAY_0800_HOURS = 24.0 + 8.0
+EXPIRY_HOUR = 8.0
+FRIDAY_0800_HOURS = 24.0 + EXPIRY_HOUR
 MONDAY_HOURS = 96.0
 SATURDAY_HOURS = 48.0
 
@@ -28,6 +31,7 @@ class HourOfDay:
     lookback_hours: float = 0.0
     timing: str = TIMING
     source: str = "calendar"
+    unit: str = "-1 to 1"
 
     @property
     def name(self) -> str:
@@ -48,6 +52,7 @@ class WeekendShare:
     lookback_hours: float = 0.0
     timing: str = TIMING
     source: str = "calendar"
+    unit: str = "share"
 
     @property
     def name(self) -> str:
@@ -66,11 +71,55 @@ class ExpiryNear:
     lookback_hours: float = 0.0
     timing: str = TIMING
     source: str = "weekly expiries at 08:00 UTC on Fridays"
+    unit: str = "0 to 1"
     name: str = "expiry_near"
 
     def compute(self, panel: Panel) -> Column:
         """Values (row, underlying)."""
         return _same(panel, 1.0 / (1.0 + hours_to_weekly_expiry(panel.as_of) / 24.0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CycleNear:
+    """1 / (1 + days to the next expiry of a cycle): daily, on the last Friday of the month or of the quarter, 08:00."""
+
+    cycle: Literal["daily", "monthly", "quarterly"]
+    lookback_hours: float = 0.0
+    timing: str = TIMING
+    source: str = "listing rule of coin venues, 08:00 UTC"
+    unit: str = "0 to 1"
+
+    @property
+    def name(self) -> str:
+        """Such as `monthly_near`."""
+        return f"{self.cycle}_near"
+
+    def compute(self, panel: Panel) -> Column:
+        """Values (row, underlying)."""
+        if self.cycle == "daily":
+            hours = np.mod(EXPIRY_HOUR - hours_since_thursday(panel.as_of), 24.0)
+        else:
+            hours = hours_to_last_friday(panel.as_of, months=1 if self.cycle == "monthly" else 3)
+        return _same(panel, 1.0 / (1.0 + hours / 24.0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepHours:
+    """Log hours from the row before to this one: snapshots are uneven, and a model is told by how much.
+
+    Missing for the first row and across a hole.
+    """
+
+    timing: str = "known with the row, from it and the row before"
+    source: str = "panel"
+    unit: str = "log of hours"
+    name: str = "log_step_hours"
+    lookback_hours: float = 0.0
+
+    def compute(self, panel: Panel) -> Column:
+        """Values (row, underlying)."""
+        step = np.diff(panel.hours, prepend=np.nan)[: len(panel)]
+        return _same(panel, np.log(np.where(panel.is_after_hole, np.nan, step)))
 
 
 def hours_since_thursday(moments: Instants) -> Line:
@@ -105,6 +154,26 @@ def hours_to_weekly_expiry(moments: Instants) -> Line:
     [1.0, 167.0]
     """
     return np.mod(FRIDAY_0800_HOURS - hours_since_thursday(moments), WEEK_HOURS)
+
+
+def hours_to_last_friday(moments: Instants, *, months: Literal[1, 3]) -> Line:
+    """Hours to the next 08:00 UTC on the last Friday of a month, or of a quarter's last month (3); 0 at it.
+
+    >>> at = np.array(["2026-03-27T07:00", "2026-03-27T09:00"], dtype="datetime64[us]")
+    >>> hours_to_last_friday(at, months=3).tolist()
+    [1.0, 2183.0]
+    """
+    month = moments.astype("datetime64[M]").astype(np.int64)
+    due = _last_friday(month + np.mod(-1 - month, months))
+    after = _last_friday(month + np.mod(-1 - month, months) + months)
+    return (np.where(due >= moments, due, after) - moments) / HOUR
+
+
+def _last_friday(month: Int[ndarray, " row"]) -> Instants:
+    """08:00 on the last Friday of months counted from 1970-01."""
+    last = (month + 1).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64) - 1
+    friday = last - np.mod(last - 1, 7)
+    return friday.astype("datetime64[D]").astype("datetime64[us]") + np.timedelta64(8, "h")
 
 
 def _same(panel: Panel, line: Line) -> Column:

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from greekdrift.book import Account, Chain
+from greekdrift.features.realised import ratio
 from greekdrift.greeks.exposure import line_quantities, weights
 from greekdrift.units import DAYS_PER_YEAR, days
 
@@ -32,15 +33,11 @@ def exposures(chain: Chain, accounts: Sequence[Account]) -> Float[ndarray, "acco
     gamma = np.abs(contracts) @ line["gamma"]
     near = np.abs(contracts) @ (line["gamma"] * (days(chain.time_to_expiry[rows]) < NEAR_DAYS))
     columns = (
-        _over(contracts @ line["delta_net"], gross),
-        _over(contracts @ (line["gamma"] * 0.01 * forward), gross),
-        _over(contracts @ line["vega"] / 100.0, notional),
-        _over(contracts @ line["theta"] / DAYS_PER_YEAR, notional),
-        _over(near, gamma),
-        _over(np.maximum(contracts, 0.0) @ size, gross),
+        ratio(contracts @ line["delta_net"], gross),
+        ratio(contracts @ (line["gamma"] * 0.01 * forward), gross),
+        ratio(contracts @ line["vega"] / 100.0, notional),
+        ratio(contracts @ line["theta"] / DAYS_PER_YEAR, notional),
+        ratio(near, gamma),
+        ratio(np.maximum(contracts, 0.0) @ size, gross),
     )
     return np.stack(columns, axis=1)
-
-
-def _over(top: Float[ndarray, " account"], bottom: Float[ndarray, " account"]) -> Float[ndarray, " account"]:
-    return np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom > 0.0)

@@ -18,9 +18,10 @@ Values = Float[ndarray, " value"]
 class Feature(Protocol):
     """One number per row and underlying, made from what was known by the row's `known_at`.
 
-    `lookback_hours` says how far back it reaches, `timing` what is known when, `source` where it comes from. Beside
-    the panel's own rows it may read `panel.history(name)`: rows of a record whose own `known_at` is not after the
-    row's. A panel without that history is refused, unless the feature says that it is then missing.
+    `lookback_hours` says how far back it reaches, `timing` what is known when, `source` where it comes from, `unit`
+    what the number counts. Beside the panel's own rows it may read `panel.history(name)`: rows of a record whose own
+    `known_at` is not after the row's. A panel without that history is refused, unless the feature says that it is
+    then missing.
     """
 
     @property
@@ -41,6 +42,11 @@ class Feature(Protocol):
     @property
     def source(self) -> str:
         """Publication or data that the feature comes from."""
+        ...
+
+    @property
+    def unit(self) -> str:
+        """Unit of the number."""
         ...
 
     def compute(self, panel: Panel) -> Column:

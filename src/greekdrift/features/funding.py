@@ -1,42 +1,34 @@
-"""Funding of perpetuals, where a record of it exists, as it was known at each row."""
+"""Funding of perpetuals and the premium of one price over another, as they were known at each row."""
 
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Float
 from numpy import ndarray
 
-from greekdrift.errors import DataError
-from greekdrift.features.feature import Column, over_underlyings
+from greekdrift.features.feature import Column, Line
 from greekdrift.features.history import Panel
+from greekdrift.features.records import kept, matched, newest, pair_lines, present, record_lines, window_sum
+from greekdrift.market.series import Series
+from greekdrift.units import HOURS_PER_YEAR
+
+COLUMNS = ("rate", "interval")
+TIMING = "payments known at or before the row's known_at"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class FundingRecord:
-    """Funding of one underlying's perpetual: rates per `interval_hours` (positive: longs pay), and when known.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Funding:
+    """Mean funding of the payments of the last `hours`, a year: mean(Y fᵢ / Δᵢ). Positive: longs pay.
 
-    Some venues print the previous interval's rate; `known_at` must say when a rate could be read.
+    fᵢ is the column `rate` per interval of Δᵢ hours, the column `interval`; Y = 8,760. Some
+    venues print the previous interval's rate: the history's known_at says when a rate could be read.
     """
 
-    known_at: Shaped[ndarray, " payment"]
-    rate: Float[ndarray, " payment"]
-    interval_hours: float
-
-    def __post_init__(self) -> None:
-        if self.known_at.shape != self.rate.shape or not np.all(np.isfinite(self.rate)):
-            raise DataError(f"funding: {self.rate.size} rates for {self.known_at.size} instants, all must be numbers.")
-        if np.any(np.diff(self.known_at) < np.timedelta64(0, "us")):
-            raise DataError("funding: the instants decrease; sort by known_at.")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Funding:
-    """Mean funding of the last `hours`, annualised; missing where no payment of that window is recorded."""
-
-    records: dict[str, FundingRecord]
+    history: str
     hours: float = 24.0
-    timing: str = "payments known at or before the row's known_at"
+    timing: str = TIMING
     source: str = "venue's record of funding"
+    unit: str = "rate a year"
 
     @property
     def name(self) -> str:
@@ -50,16 +42,89 @@ class Funding:
 
     def compute(self, panel: Panel) -> Column:
         """Values (row, underlying)."""
-        return over_underlyings(panel, [self._line(panel, name) for name in panel.underlyings])
 
-    def _line(self, panel: Panel, underlying: str) -> Float[ndarray, " row"]:
-        record = self.records.get(underlying)
-        if record is None:
-            return np.full(len(panel), np.nan)
-        upto = np.searchsorted(record.known_at, panel.known_at, side="right")
-        start = panel.known_at - np.timedelta64(round(self.hours * 3.6e9), "us")
-        since = np.searchsorted(record.known_at, start, side="right")
-        running = np.concatenate([[0.0], np.cumsum(record.rate)])
-        count = upto - since
-        total = (running[upto] - running[since]) * (24.0 * 365.0 / record.interval_hours)
-        return np.divide(total, count, out=np.full(len(panel), np.nan), where=count > 0)
+        def line(record: Series) -> Line:
+            paid = present(record, COLUMNS)
+            total, count = window_sum(paid, _annual(paid), panel, self.hours)
+            return total / count
+
+        return record_lines(panel, self.history, line)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FundingShift:
+    """Newest funding rate minus the mean of the last `hours`, a year: demand for leverage that has just changed."""
+
+    history: str
+    hours: float = 168.0
+    timing: str = TIMING
+    source: str = "venue's record of funding"
+    unit: str = "rate a year"
+
+    @property
+    def name(self) -> str:
+        """Such as `funding_shift_168h`."""
+        return f"funding_shift_{self.hours:g}h"
+
+    @property
+    def lookback_hours(self) -> float:
+        """The window."""
+        return self.hours
+
+    def compute(self, panel: Panel) -> Column:
+        """Values (row, underlying)."""
+
+        def line(record: Series) -> Line:
+            paid = present(record, COLUMNS)
+            annual = _annual(paid)
+            total, count = window_sum(paid, annual, panel, self.hours)
+            return newest(paid, annual, panel) - total / count
+
+        return record_lines(panel, self.history, line)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Premium:
+    """Mean of ln(P/Q) of two prices of the same instants over the last `hours`: a perpetual's basis over spot.
+
+    Only instants that both histories have count, so that no difference of clocks looks like a basis.
+    """
+
+    history: str
+    over: str
+    hours: float = 24.0
+    column: str = "close"
+    over_column: str = "close"
+    timing: str = "events of both histories known at or before the row's known_at"
+    source: str = "Makarov & Schoar (2020) for prices of one coin at several places"
+    unit: str = "log of a ratio"
+
+    @property
+    def name(self) -> str:
+        """Such as `premium_24h`."""
+        return f"premium_{self.hours:g}h"
+
+    @property
+    def lookback_hours(self) -> float:
+        """The window."""
+        return self.hours
+
+    def compute(self, panel: Panel) -> Column:
+        """Values (row, underlying)."""
+
+        def line(left: Series, right: Series) -> Line:
+            both = matched(_positive(left, self.column), _positive(right, self.over_column))
+            ratio = np.log(both.column(f"0 {self.column}") / both.column(f"1 {self.over_column}"))
+            total, count = window_sum(both, ratio, panel, self.hours)
+            return total / count
+
+        return pair_lines(panel, self.history, self.over, line)
+
+
+def _annual(paid: Series) -> Float[ndarray, " event"]:
+    return paid.column("rate") * (HOURS_PER_YEAR / paid.column("interval"))
+
+
+def _positive(record: Series, column: str) -> Series:
+    priced = present(record, (column,))
+    return kept(priced, priced.column(column) > 0.0)
