@@ -225,6 +225,21 @@ def test_too_many_rejected_rows_refuse_the_snapshot(venue: Any, clock: Any) -> N
     assert take(venue, clock, tolerance=Tolerance(most_rejected=0.9)).facts["rejected"]["wrong_type"] > 100
 
 
+def test_a_chain_that_lacks_many_listed_contracts_is_refused(venue: Any, clock: Any) -> None:
+    venue.spoil = spoiling("get_book_summary_by_currency", lambda rows: rows[5:], kind="option")
+    assert take(venue, clock).facts["absent"] == 10
+    venue.spoil = spoiling("get_book_summary_by_currency", lambda rows: rows[: len(rows) // 2], kind="option")
+    with pytest.raises(Refusal, match="listed contracts"):
+        take(venue, clock)
+
+
+def test_everything_in_a_snapshot_had_happened_by_then(venue: Any, clock: Any) -> None:
+    batch = take(venue, clock)
+    chain = batch.tables["chain"].to_pandas()
+    assert (chain["event_time_utc"] <= chain["snapshot_ts_utc"]).all()
+    assert (chain["snapshot_ts_utc"] <= chain["known_at_utc"]).all()
+
+
 def test_volatilities_in_fractions_are_a_change_of_unit(venue: Any, clock: Any) -> None:
     venue.spoil = spoiling(
         "get_book_summary_by_currency",

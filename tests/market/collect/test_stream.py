@@ -239,7 +239,7 @@ def test_a_stream_that_refuses_is_asked_again_with_patience(present: Chain, tmp_
     assert tally.snapshots == 0
     assert events[0].reason == "incomplete"
     assert inner.feed.counts["rate_limit"] >= 2
-    assert streaming.connections < 200
+    assert streaming.connections < 100
 
 
 def test_contracts_that_fell_silent_are_stale_and_left_out(present: Chain, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from greekdrift.book.instrument import parse
 from greekdrift.errors import DataError, InputError, VenueError
 from greekdrift.market.collect import payload
 from greekdrift.market.collect.clock import Clock
@@ -29,6 +30,7 @@ VOLATILITY = "public/get_volatility_index_data"
 KINDS = ("option", "future")
 CURRENCIES = ("BTC", "ETH")
 CANDLE_SECONDS = 60
+LATEST = datetime.max.replace(tzinfo=UTC)
 
 Series = list[tuple[str, str, float, datetime]]
 
@@ -80,6 +82,7 @@ class RestSnapshots:
         self._tolerance = tolerance or Tolerance()
         self._listings: dict[str, Listing] = {}
         self._listed_at = -float("inf")
+        self._absent = 0
 
     async def open(self) -> None:
         """Nothing has to be opened."""
@@ -162,10 +165,12 @@ class RestSnapshots:
     def _rows(self, parts: Mapping[str, _Part], rejects: Rejects) -> Rows:
         times = [one for part in parts.values() for one in part.times]
         self._check_times(times, parts)
-        as_of = max(part.times[0] for part in parts.values())
+        as_of = max(times)
         quotes = Quotes()
         for part in parts.values():
             quotes.extend(part.quotes)
+        self._absent = absent(self._listings, {one.name for one in quotes.instruments}, as_of=as_of)
+        self._check_complete(rejects)
         received = max(reply.received_at for part in parts.values() for reply in part.replies)
         return checked(
             quotes,
@@ -194,6 +199,15 @@ class RestSnapshots:
                         f"{self._bounds.clock_skew:g} s apart; set this machine's clock or leave the venue alone",
                     )
 
+    def _check_complete(self, rejects: Rejects) -> None:
+        """Refuses a chain that lacks many of the listed contracts, whether they were rejected or never came."""
+        listed = sum(len(one.contract_size) for one in self._listings.values())
+        if self._absent > self._tolerance.most_rejected * listed:
+            raise DataError(
+                f"{self._absent} of {listed} listed contracts are not in the answers or were rejected "
+                f"({rejects.counts()}), more than {self._tolerance.most_rejected:.0%}. Nothing was written."
+            )
+
     def _batch(
         self, rows: Rows, parts: Mapping[str, _Part], rejects: Rejects, *, more: Series, missing: Sequence[str]
     ) -> Batch:
@@ -214,6 +228,7 @@ class RestSnapshots:
                 "underlyings": rows.underlyings,
                 "rejected": rejects.counts(),
                 "missing": list(missing),
+                "absent": self._absent,
                 "skew_seconds": (max(times) - min(times)).total_seconds(),
             },
             details={
@@ -297,6 +312,17 @@ def index_name(currency: str) -> str:
     'btc_usd'
     """
     return f"{currency.lower()}_usd"
+
+
+def alive(listings: Mapping[str, Listing], *, as_of: datetime) -> dict[str, str]:
+    """Coin of each listed contract that has not expired, by name."""
+    every = {name: coin for coin, one in listings.items() for name in one.contract_size}
+    return {name: coin for name, coin in every.items() if (parse(name).expiry or LATEST) > as_of}
+
+
+def absent(listings: Mapping[str, Listing], names: set[str], *, as_of: datetime) -> int:
+    """Number of listed contracts that have not expired and are not among the names."""
+    return len(alive(listings, as_of=as_of).keys() - names)
 
 
 def moment(milliseconds: float) -> datetime:

@@ -28,7 +28,7 @@ from greekdrift.market.collect.mirror import Mirror, Outcome
 from greekdrift.market.collect.payload import Quotes
 from greekdrift.market.collect.rejects import Rejects
 from greekdrift.market.collect.rest import TOO_MANY_REQUESTS, Calls, Failed, checked_url
-from greekdrift.market.collect.snapshot import Bounds, Refusal, RestSnapshots, moment
+from greekdrift.market.collect.snapshot import Bounds, Refusal, RestSnapshots, alive, moment
 from greekdrift.market.collect.store import Batch
 from greekdrift.market.collect.table import Rows, Tolerance, chain_table, checked, series_table
 
@@ -75,6 +75,7 @@ class Feed:
         self._subscribed: set[str] = set()
         self._changed = asyncio.Event()
         self.is_connected = False
+        self._has_news = False
         self.counts: Counter[str] = Counter()
         """Connections made and lost by reason, subscriptions renewed, messages that were no JSON."""
 
@@ -109,8 +110,8 @@ class Feed:
             except VenueError:
                 self.counts["refused"] += 1
             finally:
-                failures = 0 if self.is_connected and self._subscribed else failures + 1
-                self.is_connected = False
+                failures = 0 if self._has_news else failures + 1
+                self.is_connected = self._has_news = False
                 self._subscribed.clear()
                 self._mirror.void_books()
             longest = min(self._patience.longest_wait, self._patience.first_wait * 2.0 ** min(failures, 30))
@@ -165,6 +166,7 @@ class Feed:
             if parameters.get("type") == "test_request":
                 await self._send(socket, "public/test", {})
         elif message.get("method") == "subscription":
+            self._has_news = True
             await self._notice(socket, parameters.get("channel"), parameters.get("data"))
         elif "error" in message:
             error = message["error"]
@@ -233,7 +235,7 @@ class StreamSnapshots(RestSnapshots):
             self._running.result()
         try:
             listings = await self.listings(until=until)
-            self._subscribe({name: coin for coin, one in listings.items() for name in one.contract_size})
+            self._subscribe(alive(listings, as_of=self._clock.now()))
             await self._await_tickers(until)
             return self._snapshot()
         except Failed as problem:
