@@ -27,18 +27,6 @@ def test_a_simulation_is_sound_and_the_same_for_a_seed(run: Callable, simulated:
     assert "every chain is sound" in done.err
 
 
-def test_columns_of_others_are_renamed(run: Callable, chain_file: Path, tmp_path: Path) -> None:
-    theirs = tmp_path / "theirs.csv"
-    pd.read_parquet(chain_file).rename(columns={"mark_iv": "iv"}).to_csv(theirs, index=False)
-    ours = tmp_path / "ours.parquet"
-    assert "mark_iv" in run("data", "import", theirs, "--out", ours).err
-    done = run("data", "import", theirs, "--map", "iv=mark_iv", "--out", ours)
-    assert done.code == 0, done.err
-    left, right = pd.read_parquet(ours), pd.read_parquet(chain_file)
-    pd.testing.assert_series_equal(left["mark_iv"], right["mark_iv"])
-    assert run("data", "import", theirs, "--map", "ivv=mark_iv", "--out", ours).code == 2
-
-
 def test_crossed_quotes_are_named_and_can_be_dropped(run: Callable, chain_file: Path, tmp_path: Path) -> None:
     crossed = pd.read_parquet(chain_file)
     crossed.loc[3, "bid_price_coin"] = crossed.loc[3, "ask_price_coin"] + 0.01
