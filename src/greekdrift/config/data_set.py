@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import Field, field_validator, model_validator
 
@@ -34,8 +34,10 @@ class Stamps(Section):
     @field_validator("zone")
     @classmethod
     def _exists(cls, zone: str) -> str:
-        if zone not in available_timezones():
-            raise ConfigError(f'there is no time zone "{zone}"; {nearest(zone, available_timezones())}')
+        try:
+            ZoneInfo(zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ConfigError(f'there is no time zone "{zone}"; {nearest(zone, available_timezones())}') from None
         return zone
 
     @property

@@ -1,6 +1,6 @@
 """The panel and the ways to make one: from given states, or from a source by fitting every snapshot."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, cast
 
@@ -11,7 +11,9 @@ from numpy import ndarray
 from greekdrift.features.feature import Feature
 from greekdrift.features.history import Increments, Instants, Panel
 from greekdrift.features.states import Progress, fitted
+from greekdrift.features.stored import stored_features
 from greekdrift.features.table import FEATURES, with_features
+from greekdrift.market.series import Series
 from greekdrift.market.source import Source
 from greekdrift.surface.state import FACTORS
 
@@ -26,14 +28,16 @@ def build(
     cache: str | Path | None = None,
     progress: Progress | None = None,
     features: Sequence[Feature] = FEATURES,
+    histories: Mapping[str, Series] | None = None,
 ) -> Panel:
     """The panel of a source: one fitted state per snapshot and underlying, and the features of these states.
 
-    `cache` is a folder for the fitted states; `progress` is told (done, all). Timing: a row is known when its
-    chain was.
+    `histories` are the records that features may read beside the state. `cache` is a folder for the fitted states
+    and for the finished features, which are then mapped from there; `progress` is told (done, all). Timing: a row is
+    known when its chain was.
     """
     states = fitted(source, cache=cache, progress=progress)
-    return assemble(
+    bare = assemble(
         source.underlyings,
         FACTORS,
         as_of=states.as_of,
@@ -41,8 +45,10 @@ def build(
         state=states.values,
         step_hours=source.step_hours,
         clock=cast("Clock", source.clock),
-        features=features,
+        features=(),
+        histories=histories,
     )
+    return with_features(bare, features) if cache is None else stored_features(bare, features, cache=Path(cache))
 
 
 def assemble(
@@ -55,6 +61,7 @@ def assemble(
     step_hours: float,
     clock: Clock = "elapsed",
     features: Sequence[Feature] = FEATURES,
+    histories: Mapping[str, Series] | None = None,
 ) -> Panel:
     """A panel of given states, with its features.
 
@@ -73,5 +80,6 @@ def assemble(
         features=np.empty((len(as_of), len(underlyings), 0)),
         step_hours=step_hours,
         clock=clock,
+        histories=dict(histories or {}),
     )
     return with_features(bare, features)

@@ -14,9 +14,9 @@ import numpy as np
 from jaxtyping import Float, Shaped
 from numpy import ndarray
 
-import greekdrift.surface
 from greekdrift.book import Chain, digest
 from greekdrift.errors import CalculationError, DataError
+from greekdrift.features.provenance import code
 from greekdrift.market.source import Source
 from greekdrift.surface.fit import fit
 from greekdrift.surface.state import FACTORS, state
@@ -83,15 +83,16 @@ def fitted(source: Source, *, cache: str | Path | None = None, progress: Progres
     """States of all snapshots of a source.
 
     With a cache folder only chains whose quotes are new are fitted; a source that knows its own digest
-    (`Digested`) need not even be read again. The file's name holds the digest of the fit's source text, so that
-    states of another fit are never used. An underlying that a chain cannot carry is NaN.
+    (`Digested`) need not even be read again. The file's name holds the digest of the source text of the fit and of
+    the calculator under it, so that states of another fit are never used; what reads the chains is held against
+    its own text. An underlying that a chain cannot carry is NaN.
     """
     moments = source.snapshots()
     if not moments:
         raise DataError(f"{source.name} has no snapshots; there is nothing to fit.")
     path = None if cache is None else Path(cache) / f"states-{_recipe(source)[:16]}.npz"
     stored = None if path is None else States.read(path)
-    known = source.digest if isinstance(source, Digested) else ""
+    known = digest([source.digest, code("market", "book")]) if isinstance(source, Digested) else ""
     as_of = np.array([datetime64(moment) for moment in moments])
     if stored is not None and known and stored.source_digest == known and np.array_equal(stored.as_of, as_of):
         return stored
@@ -149,7 +150,6 @@ def quotes_digest(chain: Chain) -> str:
 
 
 def _recipe(source: Source) -> str:
-    """Digest of what turns chains into states: the fit's source text, factors, underlyings."""
-    folder = Path(greekdrift.surface.__file__).parent
-    texts = {page.name: hashlib.sha256(page.read_bytes()).hexdigest() for page in sorted(folder.glob("*.py"))}
-    return digest({"fit": texts, "factors": FACTORS, "underlyings": source.underlyings, "source": source.name})
+    """Digest of what turns chains into states: source text of the fit and the calculator, factors, underlyings."""
+    program = code("surface", "greeks", "units.py")
+    return digest({"fit": program, "factors": FACTORS, "underlyings": source.underlyings, "source": source.name})
