@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from greekdrift.features.history import Panel, example
-from greekdrift.features.realised import JumpShare, Leverage, RealisedVariance, Return
+from greekdrift.features.realised import (
+    Bipower,
+    JumpShare,
+    Leverage,
+    RealisedVariance,
+    Return,
+    Semivariance,
+    SignedVariation,
+)
 
 
 def _path(values: np.ndarray, hours: np.ndarray | None = None, **changed: object) -> Panel:
@@ -124,3 +132,30 @@ def test_names_and_lookbacks() -> None:
     assert [feature.name for feature in features] == ["log_rv_24h", "jump_share_168h", "leverage_24h", "return_6h"]
     assert [feature.lookback_hours for feature in features] == [24.0, 168.0, 24.0, 6.0]
     assert all(feature.source and feature.timing for feature in features)
+
+
+def test_bipower_semivariance_and_signed_variation_by_hand() -> None:
+    panel = _path(np.array([0.0, 0.01, -0.01, 0.02, 0.01]))
+    steps = np.array([0.01, -0.02, 0.03, -0.01])
+    down = Semivariance(hours=24.0, side="down").compute(panel)[-1, 0]
+    up = Semivariance(hours=24.0, side="up").compute(panel)[-1, 0]
+    assert down == pytest.approx(np.log(365.0 * (0.02**2 + 0.01**2)), rel=1e-9)
+    assert up == pytest.approx(np.log(365.0 * (0.01**2 + 0.03**2)), rel=1e-9)
+    signed = SignedVariation(hours=24.0).compute(panel)[-1, 0]
+    assert signed == pytest.approx((0.01**2 + 0.03**2 - 0.02**2 - 0.01**2) / np.sum(steps**2), rel=1e-9)
+    bipower = Bipower(hours=24.0).compute(panel)[-1, 0]
+    assert bipower == pytest.approx(np.log(365.0 * np.pi / 2.0 * (0.01 * 0.02 + 0.02 * 0.03 + 0.03 * 0.01)), rel=1e-9)
+    variance = RealisedVariance(hours=24.0).compute(panel)[-1, 0]
+    assert np.exp(down) + np.exp(up) == pytest.approx(np.exp(variance), rel=1e-9)
+
+
+def test_a_window_without_a_fall_has_no_semivariance_below() -> None:
+    panel = _path(np.cumsum(np.full(10, 0.01)))
+    assert np.isnan(Semivariance(hours=24.0, side="down").compute(panel)).all()
+    assert SignedVariation(hours=24.0).compute(panel)[-1, 0] == pytest.approx(1.0)
+
+
+def test_jump_share_is_variance_over_bipower() -> None:
+    panel = _path(np.cumsum(np.random.default_rng(6).normal(size=60) * 0.01))
+    apart = RealisedVariance(hours=168.0).compute(panel) - Bipower(hours=168.0).compute(panel)
+    np.testing.assert_allclose(JumpShare(hours=168.0).compute(panel), apart, rtol=1e-9)
