@@ -104,6 +104,28 @@ def test_stopping_ends_after_the_snapshot_that_is_being_taken(clock: Any, tmp_pa
         assert again.recovery.batches == 1
 
 
+def test_stopping_does_not_wait_for_a_snapshot_that_does_not_come(
+    clock: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshots = Scripted(clock)
+
+    async def go() -> Any:
+        made = Collector(snapshots, tmp_path, every=MINUTE, clock=clock)
+
+        async def hang(*, until: float) -> Batch:
+            made.stop()
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        monkeypatch.setattr(snapshots, "take", hang)
+        return await made.run()
+
+    tally = asyncio.run(go())
+    assert tally.refused == {"stopped": 1}
+    assert clock.slept == [10.0]
+    assert snapshots.closed == 1
+
+
 def test_a_full_disk_refuses_snapshots_until_there_is_room(
     clock: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

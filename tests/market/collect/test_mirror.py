@@ -85,7 +85,7 @@ def test_any_order_and_repetition_of_tickers_ends_in_the_latest(order: list[int]
     mirror = made()
     for number in order:
         mirror.ticker(ticker(1000 + number, 70_000.0 + number))
-    assert mirror.tickers[NAME].values[3] == 70_007.0
+    assert mirror.tickers[NAME].numbers[3] == 70_007.0
     assert sum(mirror.outcomes.values()) == 16
 
 

@@ -1,11 +1,11 @@
 """The collector: at each due instant one snapshot, checked and on disk, or a refusal with its reason; never half."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from greekdrift.errors import DataError, InputError, JournalError
 from greekdrift.market.collect.clock import Clock
@@ -15,6 +15,9 @@ from greekdrift.units import aware
 
 SHARE = 0.9
 """Share of the cadence in which a snapshot must be taken; what has not arrived by then is refused."""
+GRACE = 10.0
+"""Seconds that a snapshot may still take once the run is stopped."""
+Result = TypeVar("Result")
 START = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -77,8 +80,8 @@ class Collector:
     """Takes a snapshot at once and then at each multiple of `every` since 1970, until it is stopped.
 
     Every acknowledged snapshot is in `folder`; what could not be had is listed there with its reason. `run` may be
-    called once. `stop` ends it after the snapshot that is being taken. A disk that cannot be written refuses
-    snapshots until it can.
+    called once. `stop` ends it after the snapshot that is being taken, or shortly after where that does not come. A
+    disk that cannot be written refuses snapshots until it can.
     """
 
     def __init__(
@@ -119,7 +122,7 @@ class Collector:
             while not self._stopped.is_set() and (count is None or done < count):
                 await self._once(due)
                 done += 1
-                if count is None or done < count:
+                if not self._stopped.is_set() and (count is None or done < count):
                     due = self._after(max(due, self._clock.now()))
                     await self._wait(due)
         finally:
@@ -142,21 +145,19 @@ class Collector:
         seconds = min((due - self._clock.now()).total_seconds(), self._every.total_seconds())
         if seconds <= 0.0:
             return
-        sleeping = asyncio.ensure_future(self._clock.sleep(seconds))
-        stopping = asyncio.ensure_future(self._stopped.wait())
-        try:
-            await asyncio.wait((sleeping, stopping), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (sleeping, stopping):
-                task.cancel()
-            await asyncio.gather(sleeping, stopping, return_exceptions=True)
+        await _unless(self._stopped.wait(), self._clock.sleep(seconds))
+
+    async def _grace(self) -> None:
+        """Until a while after the run was stopped."""
+        await self._stopped.wait()
+        await self._clock.sleep(GRACE)
 
     async def _once(self, due: datetime) -> None:
         until = self._clock.monotonic() + SHARE * self._every.total_seconds()
         if not self._is_open(due):
             return
         try:
-            batch = await self._snapshots.take(until=until)
+            batch = await self._take(until)
             self._write(batch)
             if self._more is not None:
                 await self._take_more(self._more, batch, until)
@@ -167,18 +168,18 @@ class Collector:
         except JournalError as problem:
             self._miss(due, "disk", str(problem))
 
+    async def _take(self, until: float) -> Batch:
+        """A snapshot; once the run is stopped it is waited for a while and no longer."""
+        found = await _unless(self._grace(), self._snapshots.take(until=until))
+        if found is None:
+            raise Refusal("stopped", f"the run was stopped and the snapshot was not there {GRACE:g} s later")
+        return found
+
     async def _take_more(self, more: More, batch: Batch, until: float) -> None:
         """What else is collected, unless the run is stopped first."""
-        taking = asyncio.ensure_future(more.take(batch, until=until))
-        stopping = asyncio.ensure_future(self._stopped.wait())
-        try:
-            await asyncio.wait((taking, stopping), return_when=asyncio.FIRST_COMPLETED)
-            if taking.done() and (found := taking.result()) is not None:
-                self._write(found)
-        finally:
-            for task in (taking, stopping):
-                task.cancel()
-            await asyncio.gather(taking, stopping, return_exceptions=True)
+        found = await _unless(self._stopped.wait(), more.take(batch, until=until))
+        if found is not None:
+            self._write(found)
 
     def _write(self, batch: Batch) -> None:
         entry = self._opened.append(batch)
@@ -221,3 +222,15 @@ class Collector:
     def _tell(self, what: Entry | Missed, batch: Batch | None) -> None:
         if self._report is not None:
             self._report(what, batch, self._after(self._clock.now()))
+
+
+async def _unless(ends: Awaitable[object], work: Awaitable[Result]) -> Result | None:
+    """What the work gives, or None where the end comes first, which stops the work."""
+    working, ending = asyncio.ensure_future(work), asyncio.ensure_future(ends)
+    try:
+        await asyncio.wait((working, ending), return_when=asyncio.FIRST_COMPLETED)
+        return working.result() if working.done() else None
+    finally:
+        for task in (working, ending):
+            task.cancel()
+        await asyncio.gather(working, ending, return_exceptions=True)

@@ -61,7 +61,7 @@ class Seen:
 
     instrument: Instrument
     forward_name: str
-    values: tuple[float, ...]
+    numbers: tuple[float, ...]
     event_ms: int
 
 

@@ -348,5 +348,5 @@ def _quotes(seen: Sequence[Any]) -> Quotes:
     return Quotes(
         instruments=[one.instrument for one in seen],
         forward_names=[one.forward_name for one in seen],
-        rows=[one.values for one in seen],
+        rows=[one.numbers for one in seen],
     )
