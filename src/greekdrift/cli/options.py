@@ -20,6 +20,7 @@ EXTRAS = {
     "fastapi": "serve",
     "httpx": "serve",
     "matplotlib": "plot",
+    "pandera": "data",
     "qmoms": "data",
     "uvicorn": "serve",
     "websockets": "venues",
