@@ -4,7 +4,16 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from greekdrift.features.calendar import ExpiryNear, HourOfDay, WeekendShare, hours_to_weekly_expiry, weekend_share
+from greekdrift.features.calendar import (
+    CycleNear,
+    ExpiryNear,
+    HourOfDay,
+    StepHours,
+    WeekendShare,
+    hours_to_last_friday,
+    hours_to_weekly_expiry,
+    weekend_share,
+)
 from greekdrift.features.history import example
 
 
@@ -35,3 +44,42 @@ def test_columns_have_one_value_per_underlying() -> None:
         assert feature.lookback_hours == 0.0
     noon = replace(panel, as_of=panel.as_of + np.timedelta64(12, "h"), known_at=panel.known_at + np.timedelta64(1, "D"))
     assert HourOfDay(wave="cos").compute(noon)[0, 0] == pytest.approx(-1.0)
+
+
+def _at(*texts: str) -> np.ndarray:
+    return np.array(texts, dtype="datetime64[us]")
+
+
+def test_the_last_friday_equals_walking_over_hours() -> None:
+    moments = np.datetime64("2025-11-01T00:30", "us") + np.arange(0, 24 * 400, 7) * np.timedelta64(1, "h")
+    for months, due in ((1, set(range(1, 13))), (3, {3, 6, 9, 12})):
+        found = hours_to_last_friday(moments, months=months)
+        for moment, hours in zip(moments, found, strict=True):
+            day = (moment + np.timedelta64(round(hours * 3.6e9), "us")).astype(datetime)
+            assert (day.weekday(), day.hour, day.minute) == (4, 8, 0)
+            assert day.month in due
+            assert (day + timedelta(days=7)).month != day.month
+        gaps = np.diff(moments + (found * 3.6e9).round().astype("timedelta64[us]"))
+        assert gaps.min() >= np.timedelta64(0, "us")
+        assert gaps.max() <= np.timedelta64(35 if months == 1 else 98, "D")
+    assert hours_to_last_friday(_at("2026-03-27T08:00"), months=3)[0] == 0.0
+    assert hours_to_last_friday(_at("2026-01-30T08:01"), months=1)[0] == pytest.approx(28 * 24.0 - 1.0 / 60.0)
+
+
+def test_cycles_are_near_at_their_expiry() -> None:
+    panel = replace(
+        example(rows=2), as_of=_at("2026-03-27T08:00", "2026-03-28T07:00"), known_at=_at("2026-03-28", "2026-03-29")
+    )
+    near = {cycle: CycleNear(cycle=cycle).compute(panel)[:, 0] for cycle in ("daily", "monthly", "quarterly")}
+    assert [column[0] for column in near.values()] == [1.0, 1.0, 1.0]
+    assert near["daily"][1] == pytest.approx(24.0 / 25.0)
+    assert near["monthly"][1] == pytest.approx(1.0 / (1.0 + 27.0 + 1.0 / 24.0))
+    assert near["quarterly"][1] == pytest.approx(1.0 / (1.0 + 90.0 + 1.0 / 24.0))
+    assert CycleNear(cycle="daily").name == "daily_near"
+
+
+def test_the_step_is_missing_at_the_first_row_and_over_a_hole() -> None:
+    panel = example(rows=4, underlyings=("BTC", "ETH"))
+    as_of = panel.as_of[0] + np.array([0, 6, 14, 200]) * np.timedelta64(1, "h")
+    column = StepHours().compute(replace(panel, as_of=as_of, known_at=as_of))
+    np.testing.assert_allclose(column[:, 1], [np.nan, np.log(6.0), np.log(8.0), np.nan])

@@ -156,7 +156,7 @@ def _table(features: Sequence[Feature | BookFeature]) -> str:
     for kind, alike in kinds.items():
         one = alike[0]
         place = f"`{kind.__module__.rsplit('.')[-1]}.{kind.__name__}`"
-        cells = (place, _first_line(kind), one.unit, _names(alike), one.timing, one.source)
+        cells = (place, _first_line(kind), one.unit, _names(alike), _lookback(alike), one.timing, one.source)
         lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -165,6 +165,11 @@ def _names(alike: Sequence[Feature | BookFeature]) -> str:
     default = {feature.name for feature in FEATURES}
     names = dict.fromkeys(feature.name for feature in alike)
     return ", ".join(f"`{name}`{' ●' if name in default else ''}" for name in names)
+
+
+def _lookback(alike: Sequence[Feature | BookFeature]) -> str:
+    hours = sorted({getattr(one, "lookback_hours", 0.0) for one in alike} - {0.0})
+    return f"{', '.join(f'{one:g}' for one in hours)} h" if hours else "–"
 
 
 def _first_line(kind: type) -> str:

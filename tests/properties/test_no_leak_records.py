@@ -1,0 +1,187 @@
+"""Law: whatever becomes known later, in the panel or in any record beside it, changes no feature of the catalogue."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from greekdrift.features.catalogue import BARS, BOOKS, DVOL, PANEL, PAYMENTS, PERPETUAL, RECORDS, VIX
+from greekdrift.features.events import EventNear, EventPast, EventsAhead, Schedule
+from greekdrift.features.feature import Column, Feature
+from greekdrift.features.history import HOUR, Panel, example
+from greekdrift.features.leak import leaks
+from greekdrift.features.records import PLACE, record_lines
+from greekdrift.market.series import Series, series
+
+ROWS = 130
+UNDERLYINGS = ("BTC", "ETH")
+FACTORS = tuple(f"{kind}_{days}" for kind in ("atm", "skew", "curvature") for days in (7, 30, 180))
+OHLC = ("open", "high", "low", "close")
+DEPTHS = ("bid", "ask", "depth_bid_5bps", "depth_ask_5bps")
+
+
+def _record(name: str, columns: tuple[str, ...], random: np.random.Generator, *, hours: float, hole: float) -> Series:
+    """A record over the panel's time with rows left out, backfills and corrections of earlier events."""
+    event = np.datetime64("2026-01-01", "us") + (np.arange(0.0, 6.0 * ROWS, hours) * 3.6e9).astype("timedelta64[us]")
+    event = event[random.uniform(size=len(event)) > 0.015]
+    known = event + np.timedelta64(1, "m") + (random.uniform(size=len(event)) < 0.02) * np.timedelta64(9, "h")
+    again = random.choice(len(event), size=len(event) // 20, replace=False)
+    event, known = np.append(event, event[again]), np.append(known, known[again] + np.timedelta64(40, "h"))
+    return series(
+        name,
+        event_time=event,
+        known_at=known,
+        columns=columns,
+        units=("unit",) * len(columns),
+        values=_values(columns, len(event), random),
+        hole_hours=hole,
+        lag_hours=1.0 / 60.0,
+    )
+
+
+def _values(columns: tuple[str, ...], count: int, random: np.random.Generator) -> np.ndarray:
+    """Prices that a bar can have, or positive numbers; some are missing."""
+    values = np.exp(random.normal(size=(count, len(columns))) * 0.02)
+    if columns == OHLC:
+        values[:, 1], values[:, 2] = values.max(axis=1), values.min(axis=1)
+    values[random.uniform(size=values.shape) < 0.002] = np.nan
+    return values
+
+
+def _panel(seed: int) -> Panel:
+    """Random states of all factors, and every record that the catalogue reads."""
+    random = np.random.default_rng(seed)
+    bare = example(rows=ROWS, underlyings=UNDERLYINGS, seed=seed % 1000)
+    factors = ("forward", *FACTORS, "basis")
+    shocks = random.normal(size=(ROWS, len(UNDERLYINGS), len(factors))) * 0.01
+    whole = replace(bare, factors=factors, state=np.cumsum(shocks, axis=0))
+    histories = {}
+    for name in UNDERLYINGS:
+        for pattern, columns, hours, hole in (
+            (BARS, OHLC, 1.0, 3.0),
+            (PERPETUAL, OHLC, 1.0, 3.0),
+            (PAYMENTS, ("rate", "interval"), 8.0, 24.0),
+            (BOOKS, DEPTHS, 1.0 / 30.0, 0.2),
+            (DVOL, ("close",), 24.0, 50.0),
+            (VIX, ("close",), 24.0, 80.0),
+        ):
+            key = pattern.replace(PLACE, name)
+            histories.setdefault(key, _record(key, columns, random, hours=hours, hole=hole))
+    return replace(whole, histories=histories)
+
+
+def _shaken(panel: Panel, cut: np.datetime64, random: np.random.Generator) -> Panel:
+    """Everything that became known at the cut or later is other, some is gone, and some backfills are new."""
+    histories = {}
+    for name, one in panel.histories.items():
+        later = one.known_at >= cut
+        values = one.values.copy()
+        values[later] = _values(one.columns, int(later.sum()), random)
+        kept = ~later | (random.uniform(size=len(one)) > 0.2)
+        histories[name] = series(
+            name,
+            event_time=one.event_time[kept],
+            known_at=one.known_at[kept] + (later[kept] * random.integers(3)) * HOUR,
+            columns=one.columns,
+            units=one.units,
+            values=values[kept],
+            hole_hours=one.hole_hours,
+            lag_hours=one.lag_hours,
+        )
+    state = panel.state.copy()
+    later = panel.known_at >= cut
+    state[later] = random.normal(size=state[later].shape)
+    return replace(panel, state=state, histories=histories)
+
+
+def _leaking(features: tuple[Feature, ...], panel: Panel, *, seed: int, cuts: int = 3) -> list[str]:
+    """Names of the features that change at rows known before a cut when what was known from it on does."""
+    random = np.random.default_rng(seed)
+    found = []
+    for place in random.choice(np.arange(30, ROWS), size=cuts, replace=False):
+        cut = panel.known_at[place] - np.timedelta64(int(random.integers(0, 360)), "m")
+        rows = int(np.searchsorted(panel.known_at, cut))
+        for other in (_shaken(panel, cut, random), panel.until(panel.known_at[rows - 1])):
+            for feature in features:
+                honest, seen = feature.compute(panel)[:rows], feature.compute(other)[:rows]
+                if not np.array_equal(honest, seen, equal_nan=True):
+                    found.append(feature.name)
+    return found
+
+
+@dataclass(frozen=True)
+class ByEvent:
+    """A planted leak: the newest event by its own time, whether or not it was known."""
+
+    name: str = "by_event"
+    lookback_hours: float = 0.0
+    timing: str = "claims to be known"
+    source: str = "hindsight"
+    unit: str = "log"
+
+    def compute(self, panel: Panel) -> Column:
+        def line(record: Series) -> np.ndarray:
+            order = np.argsort(record.event_time, kind="stable")
+            at = np.searchsorted(record.event_time[order], panel.known_at, side="right") - 1
+            return record.column("close")[order][at]
+
+        return record_lines(panel, BARS, line)
+
+
+@dataclass(frozen=True)
+class WholeSample:
+    """A planted leak: bars scaled by the mean of the whole record."""
+
+    name: str = "whole_sample"
+    lookback_hours: float = 0.0
+    timing: str = "claims to be known"
+    source: str = "hindsight"
+    unit: str = "log"
+
+    def compute(self, panel: Panel) -> Column:
+        def line(record: Series) -> np.ndarray:
+            return record.as_of(panel.known_at, "close") - np.nanmean(record.column("close"))
+
+        return record_lines(panel, BARS, line)
+
+
+def test_planted_leaks_of_records_are_caught() -> None:
+    panel = _panel(1)
+    assert set(_leaking((ByEvent(), WholeSample()), panel, seed=2, cuts=30)) == {"by_event", "whole_sample"}
+    assert {leak.feature for leak in leaks((ByEvent(), WholeSample()), panel, seed=2)} >= {"whole_sample"}
+
+
+@settings(max_examples=3, deadline=None)
+@given(st.integers(0, 2**31))
+def test_nothing_known_later_changes_a_feature(seed: int) -> None:
+    assert _leaking((*PANEL, *RECORDS), _panel(seed), seed=seed) == []
+
+
+def test_the_guard_passes_the_catalogue() -> None:
+    assert leaks((*PANEL, *RECORDS), _panel(3), seed=5, cuts=3) == ()
+
+
+def test_every_feature_of_the_catalogue_has_values() -> None:
+    panel = _panel(4)
+    for feature in (*PANEL, *RECORDS):
+        share = np.isfinite(feature.compute(panel)[-30:]).mean()
+        assert share > 0.3, feature.name
+
+
+@pytest.mark.parametrize("kind", [EventNear, EventPast, EventsAhead])
+def test_an_announcement_later_changes_nothing_before(kind: type) -> None:
+    panel = example(rows=ROWS)
+    random = np.random.default_rng(6)
+    at = panel.as_of[0] + random.integers(0, 24 * 40, size=30) * HOUR
+    announced = at - random.integers(0, 24 * 20, size=30) * HOUR
+    cut = panel.known_at[50]
+    moved = np.where(announced >= cut, at + 7 * HOUR, at)
+    options = {"hours": 72.0} if kind is EventsAhead else {}
+    honest, other = (
+        kind(schedule=Schedule(name="x", at=times, announced_at=announced), **options).compute(panel)
+        for times in (at, moved)
+    )
+    np.testing.assert_array_equal(honest[:50], other[:50])
+    assert not np.array_equal(honest[50:], other[50:], equal_nan=True)
