@@ -23,7 +23,9 @@ from greekdrift.market.collect.stream import Patience
 from greekdrift.market.collect.table import Tolerance
 from greekdrift.market.simulate import SimulatedSource
 
-QUICK = Patience(heartbeat=10, silence=0.4, opening=1.0, first_wait=0.01, longest_wait=0.05, first_tickers=2.0)
+QUICK = Patience(
+    heartbeat=10, silence=0.4, opening=1.0, first_wait=0.01, longest_wait=0.05, first_tickers=2.0, pause=0.0
+)
 
 
 def milliseconds() -> int:
@@ -204,6 +206,26 @@ def test_a_gap_in_a_book_is_subscribed_again_and_the_new_snapshot_counts(present
     depth = pq.read_table(manifest.files(tmp_path, "depth")[-1]).to_pandas()
     assert set(depth["instrument_name"]) == {one.name for one in present.instruments}
     assert depth["level"].max() == 1
+
+
+def test_many_gaps_are_mended_by_few_questions(present: Chain, tmp_path: Path) -> None:
+    streaming = Streaming(present)
+    names = [one.name for one in present.instruments][:40]
+
+    async def gaps(socket: ServerConnection, number: int) -> None:
+        if number == 3:
+            streaming.change = 20_000
+            for name in names:
+                data = streaming.data(f"book.{name}.100ms") | {"type": "change", "prev_change_id": 1}
+                await streaming.notify(socket, f"book.{name}.100ms", data | {"change_id": 10_000})
+
+    streaming.also = gaps
+    _, _, inner = run(streaming, tmp_path, count=2, depth=5)
+    assert inner.feed.counts["resubscribed"] == 40
+    asked = [method for method, _ in streaming.asked if method == "public/unsubscribe"]
+    assert 1 <= len(asked) <= 10
+    depth = pq.read_table(manifest.files(tmp_path, "depth")[-1])
+    assert set(names) <= set(depth["instrument_name"].to_pylist())
 
 
 def test_a_lost_connection_is_made_again(present: Chain, tmp_path: Path) -> None:

@@ -37,7 +37,10 @@ PATH = "/ws/api/v2"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """Seconds: heartbeats, silence that ends a connection, back-off, waiting for the first tickers; and bounds."""
+    """Seconds: heartbeats, silence that ends a connection, back-off, waiting for the first tickers; and bounds.
+
+    Deribit allows 500 channels a subscription, ten subscriptions at once and three a second: between them is a `pause`.
+    """
 
     heartbeat: int = 30
     silence: float = 75.0
@@ -45,7 +48,8 @@ class Patience:
     first_wait: float = 0.5
     longest_wait: float = 60.0
     first_tickers: float = 30.0
-    per_subscription: int = 200
+    per_subscription: int = 500
+    pause: float = 0.35
     queue: int = 256
     largest_message: int = 8 << 20
 
@@ -73,6 +77,7 @@ class Feed:
         self._numbers = count(1)
         self._wanted: tuple[str, ...] = ()
         self._subscribed: set[str] = set()
+        self._broken: set[str] = set()
         self._changed = asyncio.Event()
         self.is_connected = False
         self._has_news = False
@@ -112,7 +117,8 @@ class Feed:
             finally:
                 failures = 0 if self._has_news else failures + 1
                 self.is_connected = self._has_news = False
-                self._subscribed.clear()
+                self._subscribed = set()
+                self._broken = set()
                 self._mirror.void_books()
             longest = min(self._patience.longest_wait, self._patience.first_wait * 2.0 ** min(failures, 30))
             await self._clock.sleep(longest * self._random.uniform(0.5, 1.0))
@@ -133,19 +139,22 @@ class Feed:
             await asyncio.gather(renewing, return_exceptions=True)
 
     async def _renew(self, socket: ClientConnection) -> None:
-        """Subscribes what is wanted and leaves what is not, whenever that changes."""
+        """Subscribes what is wanted, leaves what is not, and subscribes broken books again, whenever that changes."""
         while True:
             await self._changed.wait()
             self._changed.clear()
-            wanted = self._wanted
-            await self._ask(socket, "public/unsubscribe", sorted(self._subscribed - set(wanted)))
-            await self._ask(socket, "public/subscribe", [one for one in wanted if one not in self._subscribed])
+            wanted, broken = self._wanted, self._broken & self._subscribed
+            self._broken = set()
+            await self._ask(socket, "public/unsubscribe", sorted((self._subscribed - set(wanted)) | broken))
+            new = [one for one in wanted if one not in self._subscribed or one in broken]
             self._subscribed = set(wanted)
+            await self._ask(socket, "public/subscribe", new)
 
     async def _ask(self, socket: ClientConnection, method: str, channels: Sequence[str]) -> None:
         size = self._patience.per_subscription
         for start in range(0, len(channels), size):
             await self._send(socket, method, {"channels": list(channels[start : start + size])})
+            await self._clock.sleep(self._patience.pause)
 
     async def _send(self, socket: ClientConnection, method: str, parameters: dict[str, Any]) -> None:
         text = json.dumps({"jsonrpc": "2.0", "id": next(self._numbers), "method": method, "params": parameters})
@@ -167,7 +176,7 @@ class Feed:
                 await self._send(socket, "public/test", {})
         elif message.get("method") == "subscription":
             self._has_news = True
-            await self._notice(socket, parameters.get("channel"), parameters.get("data"))
+            self._notice(parameters.get("channel"), parameters.get("data"))
         elif "error" in message:
             error = message["error"]
             code = error.get("code") if isinstance(error, dict) else None
@@ -175,7 +184,7 @@ class Feed:
                 self.counts["rate_limit"] += 1
             raise VenueError(f"the stream refused what was asked (code {code}); it is connected again.")
 
-    async def _notice(self, socket: ClientConnection, channel: Any, data: Any) -> None:
+    def _notice(self, channel: Any, data: Any) -> None:
         if not isinstance(channel, str):
             self.counts["no_channel"] += 1
         elif channel.startswith("ticker."):
@@ -184,9 +193,8 @@ class Feed:
             self._mirror.volatility_index(data)
         elif channel.startswith("book.") and self._mirror.book(data) in {Outcome.GAP, Outcome.REJECTED}:
             self.counts["resubscribed"] += 1
-            if channel in self._subscribed:
-                await self._ask(socket, "public/unsubscribe", [channel])
-                await self._ask(socket, "public/subscribe", [channel])
+            self._broken.add(channel)
+            self._changed.set()
 
 
 class StreamSnapshots(RestSnapshots):
