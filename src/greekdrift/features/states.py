@@ -16,7 +16,7 @@ from numpy import ndarray
 
 from greekdrift.book import Chain, digest
 from greekdrift.errors import CalculationError, DataError
-from greekdrift.features.provenance import code
+from greekdrift.features.provenance import code, text_of
 from greekdrift.market.source import Source
 from greekdrift.surface.fit import fit
 from greekdrift.surface.state import FACTORS, state
@@ -92,7 +92,7 @@ def fitted(source: Source, *, cache: str | Path | None = None, progress: Progres
         raise DataError(f"{source.name} has no snapshots; there is nothing to fit.")
     path = None if cache is None else Path(cache) / f"states-{_recipe(source)[:16]}.npz"
     stored = None if path is None else States.read(path)
-    known = digest([source.digest, code("market", "book")]) if isinstance(source, Digested) else ""
+    known = _reading(source) if isinstance(source, Digested) else ""
     as_of = np.array([datetime64(moment) for moment in moments])
     if stored is not None and known and stored.source_digest == known and np.array_equal(stored.as_of, as_of):
         return stored
@@ -149,7 +149,12 @@ def quotes_digest(chain: Chain) -> str:
     return found.hexdigest()
 
 
+def _reading(source: Digested) -> str:
+    """Digest of a source's content and of the program that makes chains of it, as far as it is the package's."""
+    return digest([source.digest, text_of(type(source))])
+
+
 def _recipe(source: Source) -> str:
     """Digest of what turns chains into states: source text of the fit and the calculator, factors, underlyings."""
-    program = code("surface", "greeks", "units.py")
+    program = code("greekdrift.surface.fit", "greekdrift.surface.state")
     return digest({"fit": program, "factors": FACTORS, "underlyings": source.underlyings, "source": source.name})

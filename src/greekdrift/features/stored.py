@@ -11,9 +11,6 @@ from greekdrift.features.provenance import code, identity
 from greekdrift.features.table import with_features
 from greekdrift.market import blocks
 
-ROOMS = ("features", "market", "book", "units.py")
-"""Whose source text decides what the features are."""
-
 
 def stored_features(panel: Panel, features: Sequence[Feature], *, cache: Path) -> Panel:
     """The panel with these features, from the cache folder where they are, else computed and put there.
@@ -41,4 +38,4 @@ def _key(panel: Panel, features: Sequence[Feature]) -> str:
     rows = {name: getattr(panel, name) for name in ("as_of", "known_at", "state", "underlyings", "factors")}
     facts = {name: getattr(panel, name) for name in ("step_hours", "clock", "gap_steps")}
     read = {name: digest(one) for name, one in sorted(panel.histories.items())}
-    return digest([rows, facts, read, identity(features), code(*ROOMS)])
+    return digest([rows, facts, read, identity(features), code("greekdrift.features.history")])
