@@ -92,6 +92,18 @@ def test_what_cannot_be_had_is_listed_with_its_reason_and_the_run_goes_on(clock:
     assert len(manifest.files(tmp_path)) == 2
 
 
+def test_answers_that_cannot_be_used_are_asked_for_again_while_the_cadence_allows(clock: Any, tmp_path: Path) -> None:
+    bad = [Refusal("skew", "x"), Refusal("malformed", "x")]
+    tally, _, _ = run(Scripted(clock, [*bad, 0.0]), tmp_path / "a", count=1)
+    assert (tally.snapshots, tally.refused) == (1, {})
+    tally, _, _ = run(Scripted(clock, [*bad, Refusal("rejected", "x"), 0.0]), tmp_path / "b", count=1)
+    assert (tally.snapshots, tally.refused) == (0, {"rejected": 1})
+    tally, _, _ = run(Scripted(clock, [*bad, 0.0]), tmp_path / "c", count=1, every=timedelta(seconds=4))
+    assert (tally.snapshots, tally.refused) == (0, {"malformed": 1})
+    tally, _, _ = run(Scripted(clock, [Refusal("server", "x"), 0.0]), tmp_path / "d", count=1)
+    assert (tally.snapshots, tally.refused) == (0, {"server": 1})
+
+
 def test_stopping_ends_after_the_snapshot_that_is_being_taken(clock: Any, tmp_path: Path) -> None:
     snapshots = Scripted(clock)
 

@@ -17,6 +17,10 @@ SHARE = 0.9
 """Share of the cadence in which a snapshot must be taken; what has not arrived by then is refused."""
 GRACE = 10.0
 """Seconds that a snapshot may still take once the run is stopped."""
+PASSING = ("skew", "clock_skew", "rejected", "malformed")
+"""Reasons of answers that may be better a moment later; failed calls were repeated already."""
+PAUSES = (2.0, 4.0)
+"""Seconds before a snapshot is asked for again."""
 Result = TypeVar("Result")
 START = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -169,6 +173,18 @@ class Collector:
             self._miss(due, "disk", str(problem))
 
     async def _take(self, until: float) -> Batch:
+        """A snapshot; where what came cannot be used it is asked for again, while the cadence allows."""
+        for pause in PAUSES:
+            try:
+                return await self._attempt(until)
+            except Refusal as problem:
+                is_over = self._stopped.is_set() or self._clock.monotonic() + pause > until
+                if is_over or problem.reason not in PASSING:
+                    raise
+                await _unless(self._stopped.wait(), self._clock.sleep(pause))
+        return await self._attempt(until)
+
+    async def _attempt(self, until: float) -> Batch:
         """A snapshot; once the run is stopped it is waited for a while and no longer."""
         found = await _unless(self._grace(), self._snapshots.take(until=until))
         if found is None:
