@@ -27,18 +27,6 @@ def test_a_simulation_is_sound_and_the_same_for_a_seed(run: Callable, simulated:
     assert "every chain is sound" in done.err
 
 
-def test_crossed_quotes_are_named_and_can_be_dropped(run: Callable, chain_file: Path, tmp_path: Path) -> None:
-    crossed = pd.read_parquet(chain_file)
-    crossed.loc[3, "bid_price_coin"] = crossed.loc[3, "ask_price_coin"] + 0.01
-    path = tmp_path / "crossed.parquet"
-    crossed.to_parquet(path)
-    done = run("data", "validate", path)
-    assert done.code == 2
-    assert crossed.loc[3, "instrument_name"] in done.err
-    assert "uncrossed" in done.err
-    assert run("data", "validate", path, "--drop", "uncrossed").code == 0
-
-
 def test_list_names_the_packaged_data(run: Callable) -> None:
     done = run("data", "list")
     assert done.code == 0

@@ -64,7 +64,7 @@ def sound() -> pd.DataFrame:
     return rows.groupby("snapshot_ts_utc").head(30).reset_index(drop=True)
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(cells=st.lists(CELLS, max_size=8), doubled=st.lists(st.integers(0, 59), max_size=2))
 def test_rows_are_set_aside_or_left_and_never_changed(cells: list[tuple[int, str, str]], doubled: list[int]):
     rows = sound().copy()

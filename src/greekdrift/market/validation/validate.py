@@ -133,7 +133,7 @@ def table_of(path: Path) -> pd.DataFrame:
         if path.suffix == ".csv":
             return pd.read_csv(path, encoding="utf-8", low_memory=False)
         return pq.read_table(path).to_pandas()
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, pa.ArrowException, OSError) as problem:
+    except (pa.ArrowException, OSError, ValueError, KeyError) as problem:
         kind = "CSV" if path.suffix == ".csv" else "Parquet"
         raise DataError(f"{path} cannot be read as {kind} ({problem}); write it again.") from None
 
