@@ -56,10 +56,9 @@ class Quotes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """What the venue lists: contract size (coins; USD for inverse futures) and tick by instrument name."""
+    """What the venue lists: contract size (coins; USD for inverse futures) by instrument name."""
 
     contract_size: Mapping[str, float]
-    tick: Mapping[str, float]
 
 
 def number(row: Mapping[str, Any], key: str) -> float:
@@ -230,20 +229,18 @@ def _forward_name(row: Mapping[str, Any], instrument: Instrument) -> str:
 
 
 def listing(result: Any, *, currency: str, rejects: Rejects) -> Listing:
-    """Contract sizes and ticks of `get_instruments`; contracts that are not open are left out."""
+    """Contract sizes of `get_instruments`; contracts that are not open are left out."""
     size: dict[str, float] = {}
-    tick: dict[str, float] = {}
     for row, rejected in _records(result, "get_instruments", rejects):
         try:
             name = contract(row, currency).name
             if row.get("is_active") is False:
                 continue
             size[name] = positive(row, "contract_size")
-            tick[name] = positive(row, "tick_size")
         except Rejected as problem:
             if problem.reason is not Reason.OTHER_PRODUCT:
                 rejected(problem.reason, problem.field)
-    return Listing(contract_size=size, tick=tick)
+    return Listing(contract_size=size)
 
 
 def index_price(result: Any) -> float:
