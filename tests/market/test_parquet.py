@@ -11,7 +11,7 @@ import pytest
 
 from greekdrift.book import Chain, Kind, Venue, digest
 from greekdrift.book.instrument import parse
-from greekdrift.errors import ChainError, ConfigError, DataError
+from greekdrift.errors import ChainError, ConfigError, DataError, InputError
 from greekdrift.greeks import compute
 from greekdrift.market.parquet import ParquetSource, files, read_chain, write_chain
 from greekdrift.units import instant, stamp
@@ -273,6 +273,20 @@ class TestBadInput:
     def test_no_parquet(self, tmp_path: Path, deribit: Venue):
         path = tmp_path / "noise_chain.parquet"
         path.write_bytes(b"no parquet")
+        with pytest.raises(DataError, match="cannot be read as Parquet"):
+            source(path, deribit)
+
+    def test_damaged_pages(self, rows: pd.DataFrame, tmp_path: Path, deribit: Venue):
+        path = written(rows, tmp_path / "damaged_chain.parquet")
+        whole = path.read_bytes()
+        for at in range(4, 2000, 40):
+            path.write_bytes(whole[:at] + bytes(30) + whole[at + 30 :])
+            try:
+                one = source(path, deribit)
+                one.chain(one.snapshots()[0])
+            except InputError:
+                continue
+        path.write_bytes(whole[:4] + bytes(len(whole) // 2) + whole[4 + len(whole) // 2 :])
         with pytest.raises(DataError, match="cannot be read as Parquet"):
             source(path, deribit)
 

@@ -1,6 +1,7 @@
 """Recorded ticks as chains: nothing that arrived later is in them, whatever the pieces they are read in."""
 
 import gzip
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -173,6 +174,26 @@ def test_what_cannot_be_is_refused(deribit: Venue, tmp_path: Path, change: dict[
         table[name] = value
     with pytest.raises(DataError, match=said):
         made([written(table, tmp_path / "t.csv")], deribit)
+
+
+def test_a_stamp_far_off_is_refused_and_a_long_silence_is_passed_over_at_once(deribit: Venue, tmp_path: Path) -> None:
+    table = ticks(60).astype({"local_timestamp": "float64"})
+    table.loc[59, "local_timestamp"] = 1e300
+    with pytest.raises(DataError, match="row 59: local_timestamp 1e\\+300 does not count"):
+        made([written(table, tmp_path / "t.csv")], deribit)
+    table.loc[59, "local_timestamp"] = 4_000_000_000e6
+    tally, began = tardis.Tally(), time.monotonic()
+    chains = made(
+        [written(table, tmp_path / "t.csv")],
+        deribit,
+        every=timedelta(seconds=10),
+        tally=tally,
+        stale_after=timedelta(minutes=9),
+    )
+    assert time.monotonic() - began < 20.0
+    silence = (4_000_000_000e6 - table["local_timestamp"][58]) / 10e6
+    assert tally.left_out["instants without a contract"] == pytest.approx(silence, abs=400)
+    assert max(chain.as_of for chain in chains) < datetime(2024, 1, 1, 2, tzinfo=UTC)
 
 
 def test_a_cut_archive_is_refused(deribit: Venue, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -47,7 +48,10 @@ class _Group:
         if self.metadata is None:
             return _csv(self.path, columns=self.columns)
         text = [name for name in TEXT if name in self.columns]
-        with pq.ParquetFile(self.path, metadata=self.metadata, read_dictionary=text) as file:
+        with (
+            _readable(self.path),
+            pq.ParquetFile(self.path, metadata=self.metadata, read_dictionary=text) as file,
+        ):
             return file.read_row_group(self.number, columns=list(self.columns)).to_pandas()
 
 
@@ -247,14 +251,22 @@ def _groups(path: Path, since: datetime | None, until: datetime | None) -> list[
     """The row groups of a file that may hold snapshots of the stretch."""
     if path.suffix == ".csv":
         return [_Group(path, 0, tuple(schema.needed(_csv(path, rows=0).columns, where=path.name)))]
-    try:
-        with pq.ParquetFile(path) as file:
-            metadata, names = file.metadata, file.schema_arrow.names
-    except (pa.ArrowInvalid, OSError) as problem:
-        raise DataError(f"{path} cannot be read as Parquet ({problem}); write it again.") from None
+    with _readable(path), pq.ParquetFile(path) as file:
+        metadata, names = file.metadata, file.schema_arrow.names
     columns = tuple(schema.needed(names, where=path.name))
     wanted = row_groups(metadata, "snapshot_ts_utc", since=since, until=until)
     return [_Group(path, number, columns, metadata) for number in wanted]
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Damage that reading a Parquet file finds, at its end or in its pages, is a `DataError`."""
+    try:
+        yield
+    except DataError:
+        raise
+    except (pa.ArrowException, OSError, ValueError, KeyError) as problem:
+        raise DataError(f"{path} cannot be read as Parquet ({str(problem).strip()}); write it again.") from None
 
 
 def _csv(path: Path, *, columns: Sequence[str] | None = None, rows: int | None = None) -> pd.DataFrame:
@@ -326,7 +338,10 @@ def _stamps(groups: Sequence[_Group]) -> tuple[np.ndarray, np.ndarray, list[str]
     if path.suffix == ".csv":
         raw = _csv(path, columns=columns)
     else:
-        with pq.ParquetFile(path, metadata=groups[0].metadata, read_dictionary=["instrument_name"]) as file:
+        with (
+            _readable(path),
+            pq.ParquetFile(path, metadata=groups[0].metadata, read_dictionary=["instrument_name"]) as file,
+        ):
             raw = file.read_row_groups([group.number for group in groups], columns=columns).to_pandas()
     times = schema.instants(raw["snapshot_ts_utc"], where=path.name)
     if np.any(np.isnat(times)):

@@ -101,6 +101,11 @@ def chains(
                 done, due = upto, due + step
                 if made is not None:
                     yield made
+                    continue
+                # Nothing becomes usable before the next update: instants until then have no chain either.
+                skipped = max(0, -(-(int(piece.local[upto]) - due) // step))
+                count.left_out["instants without a contract"] += skipped
+                due += skipped * step
             market.update(piece, slice(done, None), where=path.name)
     if due is not None and market.latest == due:
         made = market.chain(due, drop=drop, where=f"{paths[-1].name} at {_stamp(due)}")
@@ -191,8 +196,13 @@ def _check_rows(table: pd.DataFrame, venue: Venue, last: float, row: int, name: 
         at = int(np.argmax(is_bad))
         raise DataError(f"{name}: row {row + at} lacks a symbol, side, strike, expiry or stamp; drop the row.")
     local = needed[:, 1]
-    if not 631_152_000e6 <= local[0] <= 4_102_444_800e6:  # 1990 to 2100
-        raise DataError(f"{name}: local_timestamp {local[0]:.0f} does not count microseconds since 1970; convert it.")
+    is_off = ~((local >= 631_152_000e6) & (local <= 4_102_444_800e6))  # 1990 to 2100
+    if np.any(is_off):
+        at = int(np.argmax(is_off))
+        raise DataError(
+            f"{name}: row {row + at}: local_timestamp {local[at]:.16g} does not count microseconds since 1970 (1990 to "
+            "2100); convert it, or drop the row."
+        )
     if np.any(local < last):
         at = int(np.argmax(local < last))
         raise DataError(
