@@ -27,7 +27,7 @@ from greekdrift.market.collect import manifest
 from greekdrift.market.pruning import row_groups
 from greekdrift.market.quality import Dropped
 from greekdrift.market.source import available, closest, position
-from greekdrift.units import aware, from_datetime64, instant, stamp
+from greekdrift.units import from_datetime64, instant, stamp
 
 TEXT = ("instrument_name", "origin", "venue")
 FOLDER = "deribit_option_chain_6h"
@@ -100,12 +100,12 @@ class ParquetSource:
         self._venue = venue
         self._drop = quality.checked(drop)
         self._known_after = timedelta(minutes=known_after_minutes)
-        paths = files(root)
+        paths = files(root, since=since, until=until)
         self._paths, self._reading = paths, (venue, drop, tolerance_minutes, known_after_minutes, since, until)
         self._where = paths[0].name if len(paths) == 1 else f"{paths[0].name} and {len(paths) - 1} more"
         self._groups = [group for path in paths for group in _groups(path, since, until)]
         self._cache: OrderedDict[int, pd.DataFrame] = OrderedDict()
-        pieces = [piece for piece in _pieces(self._groups) if _is_within(piece.moment, since, until)]
+        pieces = [piece for piece in _pieces(self._groups) if manifest.is_within(piece.moment, since, until)]
         self.underlyings = _wanted(underlyings, {piece.underlying for piece in pieces}, where=self._where)
         self._joint, self.partial = _joined(pieces, self.underlyings, timedelta(minutes=tolerance_minutes))
         if not self._joint:
@@ -212,13 +212,16 @@ def _arrow(column: str) -> pa.DataType:
     return pa.string() if column in (*TEXT, "underlying", "option_type") else pa.float64()
 
 
-def files(root: str | Path | Sequence[str | Path]) -> tuple[Path, ...]:
+def files(
+    root: str | Path | Sequence[str | Path], *, since: datetime | None = None, until: datetime | None = None
+) -> tuple[Path, ...]:
     """The chain files that a root stands for, sorted: itself, several, or those of a folder.
 
-    Of a folder that the collector writes, or a day of it, the acknowledged ones, their content checked.
+    Of a folder that the collector writes, or a day of it, the acknowledged ones of the stretch from `since` to `until`,
+    their content checked; of others all, whatever the stretch.
     """
     if not isinstance(root, str | Path):
-        found = tuple(path for one in root for path in files(one))
+        found = tuple(path for one in root for path in files(one, since=since, until=until))
         if not found:
             raise DataError("no chain file was named; give a file or a folder of them.")
         return found
@@ -231,20 +234,20 @@ def files(root: str | Path | Sequence[str | Path]) -> tuple[Path, ...]:
         raise DataError(f"{path} is neither a file nor a folder; check the path.")
     home = next((one for one in (path, *path.absolute().parents[:2]) if manifest.is_collected(one)), None)
     if home is not None:
-        found = tuple(one for one in manifest.files(home) if one.absolute().is_relative_to(path.absolute()))
+        listed = manifest.files(home, since=since, until=until)
+        found = tuple(one for one in listed if one.absolute().is_relative_to(path.absolute()))
         if found:
             return found
-        raise DataError(f"{path} was made by the collector but holds no snapshot yet; wait for the first one.")
+        which = "of this stretch" if since or until else "yet"
+        raise DataError(
+            f"{path} was made by the collector but holds no snapshot {which}; wait for one or ask for another stretch."
+        )
     for folder in (path, path / FOLDER):
         for ending in ("parquet", "csv"):
             found = tuple(sorted(folder.glob(f"*chain*.{ending}")))
             if found:
                 return found
     raise DataError(f"{path} holds neither *chain*.parquet nor a folder {FOLDER}; give the folder of the chain files.")
-
-
-def _is_within(moment: datetime, since: datetime | None, until: datetime | None) -> bool:
-    return (since is None or moment >= aware(since)) and (until is None or moment <= aware(until))
 
 
 def _groups(path: Path, since: datetime | None, until: datetime | None) -> list[_Group]:

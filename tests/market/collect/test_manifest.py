@@ -82,7 +82,8 @@ def test_files_are_those_that_are_listed_and_unchanged(tmp_path: Path) -> None:
         (tmp_path / "chain" / name).write_bytes(name.encode())
         listed[f"chain/{name}"] = {"bytes": 1, "sha256": hashlib.sha256(name.encode()).hexdigest()}
     (tmp_path / "chain" / "orphan").write_bytes(b"x")
-    line = encode({"n": 0, "epoch": 1, "previous": GENESIS, "kind": "snapshot", "files": listed})
+    said = {"kind": "snapshot", "key": "chain", "as_of": "2026-02-05T10:00:00Z", "files": listed}
+    line = encode({"n": 0, "epoch": 1, "previous": GENESIS, **said})
     (tmp_path / manifest.NAME).write_bytes(line + b"torn")
     assert [path.name for path in manifest.files(tmp_path)] == ["a", "b"]
     assert manifest.files(tmp_path, "series") == ()
@@ -92,3 +93,14 @@ def test_files_are_those_that_are_listed_and_unchanged(tmp_path: Path) -> None:
     (tmp_path / "chain" / "b").unlink()
     with pytest.raises(DataError, match="cannot be read"):
         manifest.files(tmp_path)
+
+
+def test_a_line_that_lacks_what_it_must_say_is_refused(tmp_path: Path) -> None:
+    for said in (
+        {"kind": "snapshot"},
+        {"kind": "snapshot", "files": [], "key": "x", "as_of": "y"},
+        {"kind": "quarantined"},
+    ):
+        (tmp_path / manifest.NAME).write_bytes(encode({"n": 0, "epoch": 1, "previous": GENESIS, **said}))
+        with pytest.raises(JournalError, match="lacks a field"):
+            walked(tmp_path / manifest.NAME)

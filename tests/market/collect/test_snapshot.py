@@ -11,7 +11,7 @@ import pytest
 
 from greekdrift.book import Chain
 from greekdrift.config import load_venue
-from greekdrift.errors import InputError
+from greekdrift.errors import DataError, InputError
 from greekdrift.greeks import compute
 from greekdrift.market import parquet
 from greekdrift.market.collect import manifest
@@ -97,6 +97,12 @@ def test_what_a_footer_says_is_what_reading_finds(
             entry = store.append(take(venue, clock))
             clock.at += timedelta(minutes=10)
     quick = ParquetSource(str(tmp_path), venue=load_venue("deribit"))
+    last = quick.snapshots()[-1]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest, "difference", lambda path, facts: "" if path == entry.files[0] else "was looked at")
+        assert ParquetSource(str(tmp_path), venue=load_venue("deribit"), since=last).snapshots() == (last,)
+        with pytest.raises(DataError, match="stretch"):
+            ParquetSource(str(tmp_path), venue=load_venue("deribit"), since=last + timedelta(seconds=1))
     monkeypatch.setattr(parquet, "_collected", lambda members, number: [])
     slow = ParquetSource(str(tmp_path), venue=load_venue("deribit"))
     assert quick._joint == slow._joint

@@ -18,16 +18,23 @@ import json
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from greekdrift.errors import DataError, JournalError
+from greekdrift.units import aware, instant
 
 NAME = "manifest.jsonl"
 METADATA = b"greekdrift.collect"
 """Key of what a file says of itself: a JSON object with `as_of`, `known_at` and, of a chain, `underlyings`."""
 GENESIS = "0" * 64
 LONGEST = 1 << 20
+FIELDS: dict[str, dict[str, type]] = {
+    "snapshot": {"key": str, "as_of": str, "files": dict},
+    "quarantined": {"file": str},
+}
+"""What a line of a kind holds at least."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +103,8 @@ class Walk:
             return "it does not follow from the line before it"
         if type(epoch) is not int or epoch < self.epoch:
             return f"epoch {epoch!r} after epoch {self.epoch}: an outdated writer"
-        return ""
+        is_named = all(type(body.get(name)) is kind for name, kind in FIELDS.get(str(body.get("kind")), {}).items())
+        return "" if is_named else f"a line of kind {body.get('kind')!r} lacks a field"
 
     def _stop(self, raw: bytes, rest: bytes, fact: str, *, is_whole: bool) -> None:
         if is_whole or _holds_a_line(raw[1:] + rest):
@@ -123,16 +131,20 @@ def is_collected(folder: Path) -> bool:
     return (folder / NAME).is_file()
 
 
-def files(folder: Path, table: str = "chain") -> tuple[Path, ...]:
+def files(
+    folder: Path, table: str = "chain", *, since: datetime | None = None, until: datetime | None = None
+) -> tuple[Path, ...]:
     """The acknowledged files of one table of a collected folder, in order of time, their content checked.
 
-    A file that is missing or whose content is not what was acknowledged is refused; files that the manifest does not
-    know are not read.
+    With `since` or `until` only files of snapshots in that stretch, ends included, are looked at. A file that is
+    missing or whose content is not what was acknowledged is refused; files that the manifest does not know are not
+    read.
     """
     listed: dict[str, dict[str, Any]] = {}
     for line in Walk(folder / NAME):
         if line.body.get("kind") == "snapshot":
-            listed |= line.body["files"]
+            if is_within(instant(line.body["as_of"]), since, until):
+                listed |= line.body["files"]
         elif line.body.get("kind") == "quarantined":
             listed.pop(line.body["file"], None)
     found = []
@@ -146,6 +158,11 @@ def files(folder: Path, table: str = "chain") -> tuple[Path, ...]:
                 )
             found.append(folder / name)
     return tuple(sorted(found))
+
+
+def is_within(moment: datetime, since: datetime | None, until: datetime | None) -> bool:
+    """Whether an instant lies in a stretch, ends included; None leaves an end open."""
+    return (since is None or moment >= aware(since)) and (until is None or moment <= aware(until))
 
 
 def difference(path: Path, facts: dict[str, Any]) -> str:
