@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 from numpy import ndarray
 
 from greekdrift.config.data_set import DataSet, Defect, Key, Measure, Points, Stamps, Table
@@ -149,7 +149,7 @@ def _is_wrong(rows: pd.DataFrame, defect: Defect, stamp: str, file: str) -> Mask
     if defect.repeats:
         found &= rows.duplicated().to_numpy()
     if defect.weekdays:
-        found &= np.isin(rows[stamp].dt.dayofweek.to_numpy(), defect.weekdays)
+        found &= np.isin(_weekday(_instants(rows[stamp])), defect.weekdays)
     if defect.column is not None:
         values = _column(rows, defect.column, file)
         if defect.at_most is not None:
@@ -192,10 +192,20 @@ def _stamps(rows: pd.DataFrame, facts: Stamps, file: str) -> Instants:
     zone = getattr(column.dtype, "tz", None)
     if zone is not None and (facts.zone != "UTC" or str(zone) != "UTC"):
         raise DataError(f"{file}: {facts.column} is in {zone}, the set says {facts.zone}; correct one of them.")
-    stamps = column.to_numpy(dtype="datetime64[us]")
+    stamps = _instants(column)
     if np.any(np.isnat(stamps)):
         raise DataError(f"{file}: row {rows.index[int(np.argmax(np.isnat(stamps)))]} has no {facts.column}; drop it.")
     return stamps
+
+
+def _instants(column: pd.Series) -> Instants:
+    """The figures of a column of stamps, without their zone."""
+    return column.dt.tz_localize(None).to_numpy(dtype="datetime64[us]")
+
+
+def _weekday(stamps: Instants) -> Int[ndarray, " row"]:
+    """Monday 0 to Sunday 6; 1970-01-01 was a Thursday."""
+    return (stamps.astype("datetime64[D]").astype(np.int64) + 3) % 7
 
 
 def _events(stamps: Instants, facts: Stamps) -> Instants:
