@@ -40,6 +40,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "explain": (CALCULATE, "Where the P&L and the drift of the Greeks of a book came from."),
     "margin": (CALCULATE, "Margin requirement of a book under a rule set."),
     "collect": (FILES, "Collect option chains from a venue, as they happen."),
+    "watch": (FILES, "Follow a folder of snapshots and hold each account against its bands."),
     "data": (FILES, "List, import, validate and simulate chains."),
     "config": (FILES, "Show a resolved experiment, or its JSON Schema."),
 }
