@@ -200,6 +200,7 @@ def changed(change: dict[str, Any], count: int = 3) -> Any:
         ({"bid_price": 0.03, "ask_price": 0.02}, "crossed"),
         ({"mark_price": float("nan")}, "not_finite"),
         ({"mark_price": 3.0, "bid_price": None, "ask_price": None}, "price_beyond_bound"),
+        ({"ask_price": 1.78e198}, "price_beyond_bound"),
         ({"underlying_price": 5_000.0}, "forward_off_index"),
         ({"underlying_price": 120_000.0}, "forward_off_expiry"),
         ({"mark_iv": 5_001.0}, "bad_volatility"),

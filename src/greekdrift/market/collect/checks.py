@@ -22,6 +22,9 @@ Mask = Bool[ndarray, " row"]
 SMALLEST_MEDIAN_VOLATILITY = 0.02
 """Below it (2 %) a chain's volatilities were divided once too often: the venue changed its unit."""
 
+LARGEST_ASK = 1e9
+"""Asks are free to be silly, but above this (coins or USD) they are no prices and nothing can be computed of them."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
@@ -63,6 +66,7 @@ def passing(rows: Columns, rejects: Rejects, *, oldest: float, newest: float) ->
             (Reason.OFF_INDEX, _is_off_index(rows), rows.forward),
             (Reason.OFF_FORWARD, ~rows.is_option & _is_far(rows.mark, rows.forward), rows.mark),
             (Reason.BEYOND_BOUND, rows.is_option & ((rows.mark > bound) | (rows.bid > bound)), rows.mark),
+            (Reason.BEYOND_BOUND, rows.ask > LARGEST_ASK, rows.ask),
         )
         for reason, is_bad, value in rules:
             _note(rows, keep, reason, is_bad, value, rejects)

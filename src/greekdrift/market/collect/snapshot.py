@@ -104,7 +104,7 @@ class RestSnapshots:
             raise Refusal(problem.reason, str(problem)) from None
         except VenueError as problem:
             raise Refusal("malformed", str(problem)) from None
-        except DataError as problem:
+        except InputError as problem:
             raise Refusal("rejected", str(problem)) from None
         more, missing = await self._extras(until)
         return self._batch(rows, parts, rejects, more=more, missing=missing)

@@ -21,7 +21,7 @@ import pyarrow as pa
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
-from greekdrift.errors import DataError, VenueError
+from greekdrift.errors import InputError, VenueError
 from greekdrift.market.collect.clock import Clock
 from greekdrift.market.collect.depth import Level, level_table
 from greekdrift.market.collect.mirror import Mirror, Outcome
@@ -250,7 +250,7 @@ class StreamSnapshots(RestSnapshots):
             raise Refusal(problem.reason, str(problem)) from None
         except VenueError as problem:
             raise Refusal("malformed", str(problem)) from None
-        except DataError as problem:
+        except InputError as problem:
             raise Refusal("rejected", str(problem)) from None
 
     def _subscribe(self, coin_of: dict[str, str]) -> None:
