@@ -1,5 +1,5 @@
 # make demo : the main job on real packaged data.   make test : everything that CI runs.   make check : the fast gate.
-# make bench : the calculator beside its peers, in one run.
+# make bench : the calculator beside its peers, in one run.   make campaign : the collector and all readers against faults.
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
@@ -7,7 +7,7 @@ PIP    := $(BIN)/python -m pip install --disable-pip-version-check -c constraint
 WORKERS ?= 2
 PEERS  := $(VENV)/peers
 
-.PHONY: demo test check format lint types contracts tests bench clean
+.PHONY: demo test check format lint types contracts tests bench campaign clean
 
 demo: $(VENV)/.demo
 	$(BIN)/greekdrift demo
@@ -33,6 +33,10 @@ tests: $(VENV)/.dev
 
 bench: $(VENV)/.dev $(PEERS)/.installed
 	PYTHONPATH=$(PEERS) $(BIN)/python benchmarks/calculator.py
+
+campaign: $(VENV)/.dev
+	$(BIN)/python -m campaigns.collect
+	$(BIN)/python -m campaigns.mutate
 
 $(VENV)/.venv:
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "greekdrift needs Python 3.11 or newer; run make with PYTHON=python3.11")'

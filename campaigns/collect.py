@@ -10,6 +10,7 @@ acknowledged and against the market behind the venue. Prints a table; ends with 
 
 import argparse
 import json
+import logging
 import os
 import random
 import signal
@@ -402,6 +403,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default="", help="one run by name")
     asked = parser.parse_args()
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # each message to a collector that was just killed is one
     outcomes = [carried_out(one, seed=asked.seed) for one in runs(asked.part) if asked.only in {"", one.name}]
     print(table(outcomes))
     problems = [f"{one.run.name}: {problem}" for one in outcomes for problem in one.problems]
