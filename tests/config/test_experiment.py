@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from greekdrift.config import evaluation_of, load_accounts, load_experiment
+from greekdrift.config import evaluation_of, features_of, load_accounts, load_experiment
 from greekdrift.errors import ConfigError
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -90,3 +90,35 @@ def test_all_problems_of_the_components_come_at_once(tmp_path: Path) -> None:
 def test_a_wrong_type_of_an_option_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"--set data\.days=long: data\.days: should be a valid number"):
         load_experiment(_file(tmp_path, PLAIN), ["data.days=long"])
+
+
+FEATURED = """
+features:
+  - {use: parkinson, history: "binance_spot_1h/{underlying}", hours: 168.0}
+  - {use: skew_premium, hours: 168.0}
+histories: {root: ../shared, sets: [data/binance_spot_1h.yaml]}
+"""
+
+
+def test_features_are_asked_for_by_name(tmp_path: Path) -> None:
+    experiment = load_experiment(_file(tmp_path, PLAIN + FEATURED))
+    assert [feature.name for feature in features_of(experiment)] == ["parkinson_168h", "skew_premium_30_168h"]
+    assert experiment.histories is not None
+    assert experiment.histories.root == tmp_path / ".." / "shared"
+    assert experiment.histories.sets == (tmp_path / "data" / "binance_spot_1h.yaml",)
+    for line, message in (
+        ("features: [{use: parkinso}]", 'did you mean "parkinson"'),
+        ("features: [{use: parkinson, hours: 24.0}]", "features.0.history: is missing"),
+        ("features: [{use: semivariance, hours: 24.0, side: left}]", "features.0.side"),
+        ("histories: {root: x}", "histories.sets: is missing"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            load_experiment(_file(tmp_path, PLAIN + line))
+
+
+def test_an_experiment_without_features_of_its_own_keeps_its_digest(tmp_path: Path) -> None:
+    plain = load_experiment(_file(tmp_path, PLAIN))
+    assert not {"features", "histories"} & set(plain.plain())
+    assert features_of(plain) == ()
+    named = load_experiment(_file(tmp_path, PLAIN + "features: [{use: step_hours}]"))
+    assert named.digest != plain.digest

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from greekdrift.config import FORECASTERS, SOURCES, Component, build, resolve
+from greekdrift.config import FEATURE_KINDS, FORECASTERS, SOURCES, Component, build, resolve
 from greekdrift.config.document import Document
 from greekdrift.config.table import problems
 from greekdrift.errors import ConfigError
@@ -11,7 +11,7 @@ from greekdrift.errors import ConfigError
 TABLE = {"maker": "config.books:BandFile", "plain": "config.document:Document"}
 
 
-@pytest.mark.parametrize("table", [FORECASTERS, SOURCES], ids=["forecasters", "sources"])
+@pytest.mark.parametrize("table", [FORECASTERS, SOURCES, FEATURE_KINDS], ids=["forecasters", "sources", "features"])
 def test_every_row_resolves(table: dict[str, str]) -> None:
     for name in table:
         assert callable(resolve(table, name))

@@ -6,6 +6,7 @@ import pkgutil
 from pathlib import Path
 
 import greekdrift.features
+from greekdrift.config import FEATURE_KINDS, resolve
 from greekdrift.features.catalogue import BOOK_FEATURES, PANEL, RECORDS, SCHEDULED, markdown
 from greekdrift.features.table import FEATURES
 
@@ -47,3 +48,8 @@ def test_every_feature_says_what_it_is() -> None:
 
 def test_what_every_panel_carries_has_not_changed() -> None:
     assert tuple(feature.name for feature in FEATURES) == tuple(DEFAULT.split())
+
+
+def test_configurations_can_name_all_but_scheduled_events() -> None:
+    named = {resolve(FEATURE_KINDS, name) for name in FEATURE_KINDS}
+    assert named == {type(feature) for feature in (*FEATURES, *PANEL, *RECORDS)}

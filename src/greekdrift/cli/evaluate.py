@@ -32,7 +32,7 @@ def command(
 
     experiment = load_experiment(config, settings or ())
     source = source_of(experiment)
-    panel = panel_of(source, runs)
+    panel = panel_of(source, runs, experiment=experiment)
     path = run_folder(experiment, runs, out)
     card = score(experiment, source, panel, path, runs, only=only)
     print(card.text())

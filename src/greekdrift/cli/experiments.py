@@ -8,10 +8,14 @@ from typing import Any
 import yaml
 
 from greekdrift.cli.console import folder, progress, say
-from greekdrift.config import FORECASTERS, SOURCES, Component, Experiment, build, load_venue
+from greekdrift.config import FORECASTERS, SOURCES, Component, Experiment, build, features_of, load_venue
+from greekdrift.config.data_set import load_data_set
 from greekdrift.features.panel import Panel
 from greekdrift.features.panel import build as build_panel
+from greekdrift.features.table import FEATURES
 from greekdrift.forecast.forecaster import Forecaster
+from greekdrift.market.series import Series
+from greekdrift.market.series_files import load
 from greekdrift.market.source import Source
 
 
@@ -21,12 +25,23 @@ def source_of(experiment: Experiment) -> Source:
     return source
 
 
-def panel_of(source: Source, runs: Path) -> Panel:
-    """The panel of a source; fitted states are kept in the folder of runs and used again."""
+def panel_of(source: Source, runs: Path, *, experiment: Experiment | None = None) -> Panel:
+    """The panel of a source with an experiment's own features; fitted states are kept in the folder of runs."""
+    features = FEATURES if experiment is None else (*FEATURES, *features_of(experiment))
+    histories = {} if experiment is None else histories_of(experiment)
     with progress(f"fitting the surfaces of {len(source.snapshots())} snapshots") as advance:
-        panel = build_panel(source, cache=runs / "cache", progress=advance)
+        panel = build_panel(source, cache=runs / "cache", progress=advance, features=features, histories=histories)
     say(panel.describe())
     return panel
+
+
+def histories_of(experiment: Experiment) -> dict[str, Series]:
+    """The records that an experiment names for its features, by "set/key"."""
+    found: dict[str, Series] = {}
+    if experiment.histories is not None:
+        for path in experiment.histories.sets:
+            found |= load(load_data_set(path), experiment.histories.root)
+    return found
 
 
 def forecaster_of(component: Component, experiment: Experiment, *, recorder: Any = None) -> Forecaster:

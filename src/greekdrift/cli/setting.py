@@ -69,7 +69,7 @@ def setting(asked: Asked) -> Setting:
     rules = load_rules(asked.rules or (experiment.rules if experiment else "derive_pm2"))
     source = _source(asked, experiment, venue)
     chain = chain_of(asked, source, venue, experiment)
-    history = None if source is None or asked.model is None else panel_of(source, asked.runs)
+    history = None if source is None or asked.model is None else panel_of(source, asked.runs, experiment=experiment)
     return Setting(
         chain=chain,
         accounts=_accounts(asked, experiment),

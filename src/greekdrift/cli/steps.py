@@ -68,7 +68,7 @@ def begin(experiment: Experiment, runs: Path, out: Path | None) -> Job:
         if experiment.book is None:
             raise ConfigError(f"experiment {experiment.name} has no book; name one with --set book=FILE.")
         source = source_of(experiment)
-        panel = panel_of(source, runs)
+        panel = panel_of(source, runs, experiment=experiment)
         snapshots = source.snapshots()
         origin = experiment.origin
         chain = source.chain(snapshots[-1] if origin is None else closest(snapshots, origin, name=source.name))

@@ -36,7 +36,7 @@ def command(
 
     experiment = load_experiment(config, settings or ())
     source = source_of(experiment)
-    panel = panel_of(source, runs)
+    panel = panel_of(source, runs, experiment=experiment)
     known = panel if until is None else panel.until(instant(until))
     path = run_folder(experiment, runs, out)
     predictor = fitted(experiment, known, path, runs)

@@ -14,7 +14,18 @@ from pydantic import AwareDatetime, Field, field_validator
 from greekdrift.book import digest
 from greekdrift.config.document import Document, override, read
 from greekdrift.config.problem import Section, listing, parse
-from greekdrift.config.table import EVALUATION, FORECASTERS, SOURCES, Component, Options, made, problems, unfit
+from greekdrift.config.table import (
+    EVALUATION,
+    FEATURE_KINDS,
+    FORECASTERS,
+    SOURCES,
+    Component,
+    Options,
+    build,
+    made,
+    problems,
+    unfit,
+)
 from greekdrift.errors import ConfigError
 
 GIVEN = ("venue", "seed", "recorder", "progress")
@@ -23,16 +34,26 @@ GIVEN = ("venue", "seed", "recorder", "progress")
 Horizons = Annotated[tuple[float, ...], Field(min_length=1)]
 
 
+class Histories(Section):
+    """Records beside the chains that features may read: data sets (files of `configs/data`) and their folder."""
+
+    root: Path
+    sets: Annotated[tuple[Path, ...], Field(min_length=1)]
+
+
 class Experiment(Section):
     """Everything that a run needs; its digest names the run's folder.
 
-    `origin` is the instant of forecasts and decisions, the latest snapshot where it is absent.
-    `evaluation` holds values of `evaluate.Settings`; its `horizons` and `seed` are the experiment's unless given.
+    `origin` is the instant of forecasts and decisions, the latest snapshot where it is absent. `features` are
+    carried beside those that every panel carries, and may read `histories`. `evaluation` holds values of
+    `evaluate.Settings`; its `horizons` and `seed` are the experiment's unless given.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
     seed: int
     data: Component
+    features: tuple[Component, ...] = ()
+    histories: Histories | None = None
     forecaster: Component
     baselines: tuple[Component, ...] = ()
     venue: str
@@ -62,8 +83,9 @@ class Experiment(Section):
         return f"{self.name}-{self.digest[:10]}"
 
     def plain(self) -> dict[str, Any]:
-        """Resolved values as numbers, text, lists and mappings."""
-        return self.model_dump(mode="json")
+        """Resolved values as numbers, text, lists and mappings; features and histories only where there are some."""
+        values = self.model_dump(mode="json")
+        return {name: value for name, value in values.items() if value or name not in {"features", "histories"}}
 
     def but(self, **changed: Any) -> Self:
         """The same experiment with some values changed."""
@@ -87,6 +109,8 @@ def load_experiment(path: str | Path, overrides: Iterable[str] = (), *, check_co
 def component_problems(experiment: Experiment, document: Document) -> list[str]:
     """What is wrong with the options of the data source and of the forecasters."""
     found = problems(experiment.data, SOURCES, document=document, place=("data",), given=GIVEN)
+    for at, feature in enumerate(experiment.features):
+        found += problems(feature, FEATURE_KINDS, document=document, place=("features", at))
     found += problems(experiment.forecaster, FORECASTERS, document=document, place=("forecaster",), given=GIVEN)
     for at, baseline in enumerate(experiment.baselines):
         found += problems(baseline, FORECASTERS, document=document, place=("baselines", at), given=GIVEN)
@@ -99,6 +123,11 @@ def evaluation_of(experiment: Experiment) -> Any:
     return made(experiment.evaluation, EVALUATION, horizons=experiment.horizons, seed=experiment.seed)
 
 
+def features_of(experiment: Experiment) -> tuple[Any, ...]:
+    """The features that an experiment names beside those that every panel carries."""
+    return tuple(build(feature, FEATURE_KINDS) for feature in experiment.features)
+
+
 def _anchored(document: Document, folder: Path) -> Document:
     """The document with the paths of the file itself made relative to its folder."""
     values = dict(document.values)
@@ -107,4 +136,17 @@ def _anchored(document: Document, folder: Path) -> Document:
     data = values.get("data")
     if isinstance(data, dict) and isinstance(data.get("root"), str):
         values["data"] = {**data, "root": str(folder / data["root"])}
+    histories = values.get("histories")
+    if isinstance(histories, dict):
+        values["histories"] = _anchored_histories(histories, folder)
     return Document(name=document.name, values=values, lines=document.lines)
+
+
+def _anchored_histories(histories: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Root and sets relative to the file, where they are text; other values are left to be refused."""
+    found = dict(histories)
+    if isinstance(found.get("root"), str):
+        found["root"] = str(folder / found["root"])
+    if isinstance(found.get("sets"), list):
+        found["sets"] = [str(folder / name) if isinstance(name, str) else name for name in found["sets"]]
+    return found

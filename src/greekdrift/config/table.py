@@ -39,6 +39,57 @@ FORECASTERS: Mapping[str, str] = {
 }
 """What makes joint scenarios of the market state."""
 
+FEATURE_KINDS: Mapping[str, str] = {
+    "return": "features.realised:Return",
+    "realised_variance": "features.realised:RealisedVariance",
+    "bipower": "features.realised:Bipower",
+    "semivariance": "features.realised:Semivariance",
+    "signed_variation": "features.realised:SignedVariation",
+    "jump_share": "features.realised:JumpShare",
+    "leverage": "features.realised:Leverage",
+    "bar_variance": "features.ranges:BarVariance",
+    "parkinson": "features.ranges:Parkinson",
+    "garman_klass": "features.ranges:GarmanKlass",
+    "rogers_satchell": "features.ranges:RogersSatchell",
+    "yang_zhang": "features.ranges:YangZhang",
+    "bar_bipower": "features.ranges:BarBipower",
+    "bar_semivariance": "features.ranges:BarSemivariance",
+    "bar_jump_share": "features.ranges:BarJumpShare",
+    "bar_signed_variation": "features.ranges:BarSignedVariation",
+    "bar_quarticity": "features.ranges:BarQuarticity",
+    "factor": "features.smile:Factor",
+    "term_slope": "features.smile:TermSlope",
+    "term_curvature": "features.smile:TermCurvature",
+    "forward_variance": "features.smile:ForwardVariance",
+    "spread": "features.smile:Spread",
+    "change": "features.smile:Change",
+    "variance_premium": "features.smile:VariancePremium",
+    "cross_level": "features.smile:CrossLevel",
+    "bar_variance_premium": "features.premia:BarVariancePremium",
+    "vol_of_vol": "features.premia:VolOfVol",
+    "spot_vol_slope": "features.premia:SpotVolSlope",
+    "skew_premium": "features.premia:SkewPremium",
+    "curvature_premium": "features.premia:CurvaturePremium",
+    "others_return": "features.cross:OthersReturn",
+    "correlation": "features.cross:Correlation",
+    "funding": "features.funding:Funding",
+    "funding_shift": "features.funding:FundingShift",
+    "premium": "features.funding:Premium",
+    "depth_imbalance": "features.depth:DepthImbalance",
+    "depth": "features.depth:Depth",
+    "quoted_spread": "features.depth:QuotedSpread",
+    "outside_level": "features.outside:OutsideLevel",
+    "outside_change": "features.outside:OutsideChange",
+    "outside_spread": "features.outside:OutsideSpread",
+    "record_age": "features.outside:RecordAge",
+    "hour_of_day": "features.calendar:HourOfDay",
+    "weekend_share": "features.calendar:WeekendShare",
+    "expiry_near": "features.calendar:ExpiryNear",
+    "cycle_near": "features.calendar:CycleNear",
+    "step_hours": "features.calendar:StepHours",
+}
+"""What a panel may carry beside the features that all carry: docs/features.md."""
+
 
 EVALUATION = "evaluate.settings:Settings"
 """What the `evaluation` of an experiment stands for."""

@@ -44,7 +44,7 @@ class Funding:
         """Values (row, underlying)."""
 
         def line(record: Series) -> Line:
-            paid = present(record, COLUMNS)
+            paid = _paid(record)
             total, count = window_sum(paid, _annual(paid), panel, self.hours)
             return total / count
 
@@ -75,7 +75,7 @@ class FundingShift:
         """Values (row, underlying)."""
 
         def line(record: Series) -> Line:
-            paid = present(record, COLUMNS)
+            paid = _paid(record)
             annual = _annual(paid)
             total, count = window_sum(paid, annual, panel, self.hours)
             return newest(paid, annual, panel) - total / count
@@ -119,6 +119,12 @@ class Premium:
             return total / count
 
         return pair_lines(panel, self.history, self.over, line)
+
+
+def _paid(record: Series) -> Series:
+    """The payments whose rate and interval are known."""
+    paid = present(record, COLUMNS)
+    return kept(paid, paid.column("interval") > 0.0)
 
 
 def _annual(paid: Series) -> Float[ndarray, " event"]:

@@ -30,7 +30,7 @@ def record_lines(panel: Panel, history: str, line: Callable[[Series], Line]) -> 
     """
     missing = np.full(len(panel), np.nan)
     records = _records(panel, history)
-    made = {id(one): line(one) for one in records if one is not None}
+    made = {at: line(one) for at, one in {id(one): one for one in records if one is not None}.items()}
     return over_underlyings(panel, [made.get(id(one), missing) for one in records])
 
 
