@@ -69,7 +69,7 @@ def test_a_thousand_contracts_are_parsed_checked_priced_and_fitted_in_sixty_mill
     as_of = thousand.as_of
     best = float("inf")
     for _ in range(25):
-        start = time.perf_counter()
+        start = time.process_time()  # of all threads, so that neither they nor a busy machine change the answer
         rejects = Rejects()
         quotes = payload.summary(json.loads(answer)["result"], currency="BTC", kind="option", rejects=rejects)
         rows = table.checked(
@@ -83,7 +83,7 @@ def test_a_thousand_contracts_are_parsed_checked_priced_and_fitted_in_sixty_mill
         )
         made = table.chain_table(rows)
         surface = fit(rows.chain(settlement_average_minutes=30.0))
-        best = min(best, time.perf_counter() - start)
+        best = min(best, time.process_time() - start)
     assert made.num_rows == 1000
     assert rejects.total == 0
     assert len(surface.slices) == len(EXPIRIES)
