@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from greekdrift.config.data_set import load_data_set
+from greekdrift.features.depth import Depth, DepthImbalance, QuotedSpread
 from greekdrift.features.funding import Funding, Premium
 from greekdrift.features.history import HOUR, Panel, example
 from greekdrift.features.outside import OutsideLevel
@@ -72,3 +73,23 @@ def test_a_close_of_vix_is_not_known_before_the_market_has_closed(shared: Path) 
     # 2018-02-05: from 17.31 to 37.32 at 16:15 in New York, 21:15 UTC
     assert by_row["2018-02-05T18"] == pytest.approx(0.1731)
     assert by_row["2018-02-06T00"] == pytest.approx(0.3732)
+
+
+def test_spread_and_depth_of_a_recorded_book(shared: Path) -> None:
+    bare = example(rows=6, underlyings=("BTC", "ETH"))
+    as_of = np.datetime64("2024-08-08T23:54:30", "us") + np.arange(6) * np.timedelta64(45, "s")
+    histories = load(load_data_set(CONFIGS / "binance_l2_depth_1s.yaml"), shared / "data")
+    panel = replace(
+        bare, as_of=as_of, known_at=as_of + np.timedelta64(2, "s"), histories=histories, step_hours=45.0 / 3600.0
+    )
+    books = {"history": "binance_l2_depth_1s/{underlying}-perp", "hours": 0.004}
+    spread = QuotedSpread(**books, bid="bid", ask="ask").compute(panel)
+    assert np.isfinite(spread).all()
+    # the set's README: a median of 0.016 basis points for BTC
+    assert np.exp(np.median(spread[:, 0])) == pytest.approx(1.6e-6, rel=0.3)
+    sides = {"bid": "depth_bid_5bps", "ask": "depth_ask_5bps"}
+    depth = Depth(**books, **sides).compute(panel)
+    assert (depth[:, 0] > depth[:, 1]).all()
+    imbalance = DepthImbalance(**books, **sides).compute(panel)
+    assert np.isfinite(imbalance).all()
+    assert (np.abs(imbalance) < 1.0).all()
