@@ -80,6 +80,21 @@ def test_a_bad_ticker_changes_nothing_and_is_counted(change: dict[str, Any]) -> 
     assert mirror.take_rejects().total == 0
 
 
+def test_a_message_from_the_future_is_rejected_and_hides_no_true_one() -> None:
+    mirror = Mirror(latest=lambda: 1_770_285_600_500.0)
+    mirror.list({NAME: "BTC"})
+    now = 1_770_285_600_000
+    assert mirror.ticker(ticker(now + 120_000)) is Outcome.REJECTED
+    assert mirror.ticker(ticker(now)) is Outcome.APPLIED
+    assert mirror.book(SNAPSHOT) is Outcome.APPLIED
+    assert mirror.book(book(11, 10) | {"timestamp": now + 120_000}) is Outcome.REJECTED
+    assert mirror.books[NAME].change_id is None
+    ahead = {"index_name": "btc_usd", "volatility": 50.0, "timestamp": now + 120_000}
+    assert mirror.volatility_index(ahead) is Outcome.REJECTED
+    assert mirror.take_rejects().counts() == {"ahead_of_time": 3}
+    assert mirror.volatility_index(ahead | {"timestamp": now}) is Outcome.APPLIED
+
+
 @given(order=st.permutations([*range(8), *range(8)]))
 def test_any_order_and_repetition_of_tickers_ends_in_the_latest(order: list[int]) -> None:
     mirror = made()

@@ -286,6 +286,23 @@ def test_a_stream_that_stands_still_gives_no_snapshot(present: Chain, tmp_path: 
     assert "stale" in {event.reason for event in events if isinstance(event, Missed)}
 
 
+def test_one_ticker_from_the_future_costs_no_snapshot_and_all_of_them_say_clock_skew(
+    present: Chain, tmp_path: Path
+) -> None:
+    streaming = Streaming(present)
+    fresh = streaming.ticker
+    name = present.instruments[0].name
+    streaming.ticker = lambda one: fresh(one) | ({"timestamp": 4_000_000_000_000} if one == name else {})  # type: ignore[method-assign]
+    tally, _, _ = run(streaming, tmp_path / "one", count=2)
+    assert tally.snapshots == 2
+    listing = pq.read_table(manifest.files(tmp_path / "one")[0])["instrument_name"].to_pylist()
+    assert name not in listing
+    assert len(listing) == len(present) - 1
+    streaming.ticker = lambda one: fresh(one) | {"timestamp": 4_000_000_000_000}  # type: ignore[method-assign]
+    _, events, _ = run(streaming, tmp_path / "all", count=1)
+    assert [event.reason for event in events if isinstance(event, Missed)] == ["clock_skew"]
+
+
 def test_messages_that_are_none_disturb_nothing(present: Chain, tmp_path: Path) -> None:
     streaming = Streaming(present)
 

@@ -9,8 +9,10 @@ deribit_volatility_index.{index}.
 """
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import inf
 from typing import Any
 
 from greekdrift.book import Instrument
@@ -66,9 +68,14 @@ class Seen:
 
 
 class Mirror:
-    """The market as streamed. It holds what is listed and nothing else, so that it cannot grow."""
+    """The market as streamed. It holds what is listed and nothing else, so that it cannot grow.
 
-    def __init__(self) -> None:
+    `latest` tells the largest stamp (ms) that can be meant now: a message from the future is rejected, or it would
+    make every true one after it late.
+    """
+
+    def __init__(self, *, latest: Callable[[], float] = lambda: inf) -> None:
+        self._latest = latest
         self._coin_of: dict[str, str] = {}
         self.tickers: dict[str, Seen] = {}
         self.books: dict[str, Book] = {}
@@ -105,7 +112,7 @@ class Mirror:
             if coin not in self._coin_of.values():
                 return self._noted(Outcome.UNKNOWN)
             value = payload.positive(data, "volatility") * payload.PER_CENT
-            return self._noted(self._keep(coin, "dvol", value, payload.milliseconds(data, "timestamp")))
+            return self._noted(self._keep(coin, "dvol", value, self._stamp(data)))
         except Rejected as problem:
             return self._reject(problem, "volatility_index")
 
@@ -122,9 +129,10 @@ class Mirror:
         try:
             instrument, forward_name, values = payload.ticker(data, currency=coin)
             index = payload.positive(data, "index_price")
+            event_ms = self._stamp(data)
         except Rejected as problem:
             return self._reject(problem, name)
-        event_ms, last = int(values[0]), self.tickers.get(name)
+        last = self.tickers.get(name)
         if last is not None and event_ms <= last.event_ms:
             return Outcome.DUPLICATE if event_ms == last.event_ms else Outcome.LATE
         self.tickers[name] = Seen(instrument, forward_name, values, event_ms)
@@ -139,6 +147,12 @@ class Mirror:
                 self._keep(coin, key, value, event_ms)
         except VenueError:
             self.rejects.add(Reason.MISSING, f"{coin}-PERPETUAL", "funding")
+
+    def _stamp(self, data: dict[str, Any]) -> int:
+        found = payload.milliseconds(data, "timestamp")
+        if found > self._latest():
+            raise Rejected(Reason.AHEAD, "timestamp")
+        return found
 
     def _keep(self, coin: str, key: str, value: float, event_ms: int) -> Outcome:
         last = self.series.get((coin, key))
@@ -159,7 +173,7 @@ class Mirror:
             return self._reject(problem, name)
 
     def _follow(self, book: Book, data: dict[str, Any]) -> Outcome:
-        change_id, event_ms = _identifier(data, "change_id"), payload.milliseconds(data, "timestamp")
+        change_id, event_ms = _identifier(data, "change_id"), self._stamp(data)
         is_snapshot = data.get("type") == "snapshot"
         if book.change_id is not None and change_id <= book.change_id:
             return Outcome.DUPLICATE if change_id == book.change_id else Outcome.LATE

@@ -13,7 +13,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
@@ -26,7 +26,7 @@ from greekdrift.market.collect.clock import Clock
 from greekdrift.market.collect.depth import Level, level_table
 from greekdrift.market.collect.mirror import Mirror, Outcome
 from greekdrift.market.collect.payload import Quotes
-from greekdrift.market.collect.rejects import Rejects
+from greekdrift.market.collect.rejects import Reason, Rejects
 from greekdrift.market.collect.rest import TOO_MANY_REQUESTS, Calls, Failed, checked_url
 from greekdrift.market.collect.snapshot import Bounds, Refusal, RestSnapshots, alive, moment
 from greekdrift.market.collect.store import Batch
@@ -221,7 +221,7 @@ class StreamSnapshots(RestSnapshots):
         super().__init__(calls, currencies, clock=clock, bounds=bounds, tolerance=streamed)
         self._patience = patience or Patience()
         self._depth = depth
-        self.mirror = Mirror()
+        self.mirror = Mirror(latest=self._latest)
         self.feed = Feed(base_url, self.mirror, clock=clock, patience=self._patience, seed=seed)
         self._running: asyncio.Task[None] | None = None
         self._names: list[str] = []
@@ -253,6 +253,10 @@ class StreamSnapshots(RestSnapshots):
         except InputError as problem:
             raise Refusal("rejected", str(problem)) from None
 
+    def _latest(self) -> float:
+        """The largest stamp (ms) that the venue can mean now, its clock being as far ahead of ours as is borne."""
+        return (self._clock.now().timestamp() + self._bounds.clock_skew) * 1000.0
+
     def _subscribe(self, coin_of: dict[str, str]) -> None:
         self.mirror.list(coin_of)
         names = sorted(coin_of)
@@ -270,9 +274,11 @@ class StreamSnapshots(RestSnapshots):
         while not self._is_ready(enough):
             if asyncio.get_running_loop().time() >= end or self._clock.monotonic() >= until:
                 state = "connected" if self.feed.is_connected else "not connected"
+                ahead = self.mirror.take_rejects().counts().get(Reason.AHEAD, 0)
                 raise Refusal(
-                    "incomplete",
-                    f"the stream is {state}; {len(self.mirror.tickers)} of {len(self._names)} contracts have a ticker",
+                    "clock_skew" if ahead else "incomplete",
+                    f"the stream is {state}; {len(self.mirror.tickers)} of {len(self._names)} contracts have a ticker, "
+                    f"{ahead} messages were stamped over {self._bounds.clock_skew:g} s ahead of this machine's clock",
                 )
             await asyncio.sleep(0.02)
 
@@ -282,7 +288,7 @@ class StreamSnapshots(RestSnapshots):
 
     def _snapshot(self) -> Batch:
         mirror = self.mirror
-        rejects = mirror.take_rejects()
+        messages, rejects = mirror.take_rejects(), Rejects()
         seen = [mirror.tickers[name] for name in self._names if name in mirror.tickers]
         as_of = moment(max(one.event_ms for one in seen))
         now = self._clock.now()
@@ -302,9 +308,10 @@ class StreamSnapshots(RestSnapshots):
             rejects=rejects,
             tolerance=self._tolerance,
         )
-        return self._as_batch(rows, rejects)
+        return self._as_batch(rows, rejects, messages)
 
-    def _as_batch(self, rows: Rows, rejects: Rejects) -> Batch:
+    def _as_batch(self, rows: Rows, rejects: Rejects, messages: Rejects) -> Batch:
+        """What is written. Rejected rows are counted by contract, rejected messages since the last snapshot apart."""
         series = [
             (coin, name, value, moment(event_ms))
             for (coin, name), (value, event_ms) in sorted(self.mirror.series.items())
@@ -312,7 +319,7 @@ class StreamSnapshots(RestSnapshots):
         ]
         known_at = max(rows.known_at, *(one[-1] for one in series))
         tables: dict[str, pa.Table] = {
-            "chain": chain_table(rows),
+            "chain": chain_table(replace(rows, known_at=known_at)),
             "series": series_table(series, known_at=known_at),
         }
         levels = self._levels(rows)
@@ -326,12 +333,13 @@ class StreamSnapshots(RestSnapshots):
             facts={
                 "underlyings": rows.underlyings,
                 "rejected": rejects.counts(),
+                "rejected_messages": messages.counts(),
                 "missing": [],
                 "absent": len(self._names) - len(self.mirror.tickers),
                 "void_books": sum(book.change_id is None for book in self.mirror.books.values()),
             },
             details={
-                "examples": rejects.examples,
+                "examples": rejects.examples + messages.examples,
                 "messages": dict(sorted(self.mirror.outcomes.items())),
                 "connection": dict(sorted(self.feed.counts.items())),
             },
@@ -342,7 +350,7 @@ class StreamSnapshots(RestSnapshots):
         found: list[Level] = []
         for name, book in sorted(self.mirror.books.items()):
             age = (rows.as_of - moment(book.event_ms)).total_seconds()
-            if book.change_id is None or age > self._tolerance.oldest:
+            if book.change_id is None or not -self._tolerance.newest <= age <= self._tolerance.oldest:
                 continue
             for side, levels in zip(("bid", "ask"), book.best(self._depth), strict=True):
                 found += [
