@@ -68,6 +68,17 @@ def test_zero_forward_and_zero_strike():
     assert gamma(at).tolist() == [0.0, 0.0]
 
 
+@pytest.mark.parametrize("volatility", [0.5, 1e9, 1e11, 1e40])
+@pytest.mark.parametrize("is_call", [True, False])
+def test_no_deviation_brings_a_forward_or_a_strike_of_zero_back(volatility, is_call):
+    at = {"forward": [0.0, 100.0], "strike": [100.0, 0.0], "time_to_expiry": 1.0, "is_call": is_call}
+    huge = compute(tuple(QUANTITIES), **at, volatility=volatility)
+    still = compute(tuple(QUANTITIES), **at, volatility=0.0)
+    for name, quantity in QUANTITIES.items():
+        assert np.array_equal(huge[name], still[name]), name
+        assert np.array_equal(quantity(options(**at, volatility=volatility)), still[name]), name
+
+
 def test_a_long_option_decays_and_half_vega_sigma_is_its_decay():
     at = options(forward=100.0, strike=[80.0, 100.0, 130.0], volatility=0.7, time_to_expiry=0.1, is_call=True)
     assert np.all(theta(at) < 0.0)
@@ -91,6 +102,7 @@ def test_mills_difference_is_continuous_where_the_series_takes_over():
         ("time_to_expiry", [[0.1, 0.2, np.inf]], r"time_to_expiry\[0, 2\] = inf"),
         ("discount", 0.0, r"discount = 0.0 is not a positive number up to 1e\+100"),
         ("time_to_expiry", np.datetime64("2026-01-01"), "is not an array of numbers"),
+        ("forward", [True, True, False], r"forward \[True, True, False\] is a truth value"),
         ("strike", "high", "strike 'high' is not an array of numbers"),
         ("is_call", [1, 0, 1], "is_call has type int64; pass booleans"),
         ("strike", [1.0, 2.0], "shapes do not broadcast"),

@@ -203,6 +203,7 @@ def test_no_names_are_no_quantities_but_the_inputs_are_checked(count):
         compute([], **(at | {"strike": np.where(np.arange(count) == 1, -1.0, at["strike"])}))
 
 
-def test_threads_are_counted_from_one():
-    with pytest.raises(InputError, match="threads 0 is not a positive number"):
-        compute(SOME, **draw(3), threads=0)
+@pytest.mark.parametrize("threads", [0, -1, 1.5, "two"])
+def test_threads_are_counted_from_one(threads):
+    with pytest.raises(InputError, match=f"threads {threads!r} is not a positive whole number"):
+        compute(SOME, **draw(3), threads=threads)

@@ -51,6 +51,19 @@ assert "numba" in sys.modules and "torch" not in sys.modules and "pandas" not in
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.parametrize("names", [None, 5, [["price"]], [{"price": 1}]])
+def test_names_that_are_no_words_are_refused(names):
+    with pytest.raises(InputError, match=r"are no words; pass some of price, delta"):
+        compute(names, **AT)
+
+
+def test_a_truth_value_is_no_number():
+    with pytest.raises(InputError, match="forward True is a truth value"):
+        compute("price", **(AT | {"forward": True}))
+    with pytest.raises(InputError, match='unknown quantity "None"'):
+        compute(["price", None], **AT)
+
+
 def test_everything_broadcasts():
     value = compute(
         ["price", "theta"],

@@ -91,8 +91,9 @@ def options(
     k = log_ratio(F, K)
     distance = np.where(k == 0.0, 0.0, np.copysign(FAR, k))
     distance = np.clip(np.divide(k, s, out=distance, where=s > 0.0), -FAR, FAR)
-    d1 = np.minimum(distance + 0.5 * s, FAR)
-    d2 = np.maximum(distance - 0.5 * s, -FAR)
+    half = np.where(np.isinf(k), 0.0, 0.5 * s)  # no deviation brings a forward or a strike of 0 back
+    d1 = np.minimum(distance + half, FAR)
+    d2 = np.maximum(distance - half, -FAR)
     with np.errstate(under="ignore"):
         density = normal_density(d1)
         rate = -np.log(D) * inverse(tau)
@@ -294,9 +295,12 @@ def inverse(x: Quotes, least: float = TINY) -> Quotes:
 
 def _column(name: str, value: ArrayLike) -> Quotes:
     try:
-        column = np.asarray(value).astype(np.float64, casting="same_kind", copy=False)
+        given = np.asarray(value)
+        column = given.astype(np.float64, casting="same_kind", copy=False)
     except (TypeError, ValueError):
         raise InputError(f"{name} {value!r} is not an array of numbers.") from None
+    if given.dtype == np.bool_:
+        raise InputError(f"{name} {value!r} is a truth value; pass numbers.")
     refuse_masked(name, value)
     least = TINY if name == "discount" else 0.0
     is_good = (column >= least) & (column <= LARGEST)

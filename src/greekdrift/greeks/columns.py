@@ -79,6 +79,8 @@ def evaluate(
 
 def _column(value: ArrayLike) -> ndarray:
     array = np.asarray(value)
+    if array.dtype == np.bool_:
+        raise TypeError("a truth value is for the slow door to name")
     column = array if array.dtype == np.float64 else array.astype(np.float64, casting="same_kind")
     return column if column.flags.aligned else column.copy()
 

@@ -163,6 +163,8 @@ def _columns(given: Sequence[ArrayLike]) -> list[ndarray]:
     if any(isinstance(column, np.ma.MaskedArray) and np.ma.is_masked(column) for column in given):
         raise TypeError("what a mask hides is for the slow solver to name")
     columns = [np.asarray(column) for column in given]
+    if any(column.dtype == np.bool_ for column in (*columns[:4], columns[5])):
+        raise TypeError("a truth value is for the slow solver to name")
     kinds = [np.float64, np.float64, np.float64, np.float64, np.bool_, np.float64]
     return [
         column if column.dtype == kind and column.flags.aligned else column.astype(kind, casting="same_kind")

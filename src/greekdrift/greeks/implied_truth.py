@@ -127,6 +127,8 @@ def prices(price: ArrayLike) -> Quotes:
         value = given.astype(np.float64, casting="unsafe" if given.dtype == np.object_ else "same_kind", copy=False)
     except (TypeError, ValueError):
         raise InputError(f"price {price!r} is not an array of numbers.") from None
+    if given.dtype == np.bool_:
+        raise InputError(f"price {price!r} is a truth value; pass numbers.")
     if isinstance(price, np.ma.MaskedArray):
         value = np.where(price.mask, np.nan, value)
     is_good = (np.abs(value) <= LARGEST) | np.isnan(value)

@@ -1,10 +1,10 @@
 """The compiled twin of `greeks.black` and `greeks.higher`: all quantities of a block of options in one go.
 
-A block of at most 512 options lives in a workspace of rows, `workspace()`, flat: row r, place i at r · ROW + i.
+A block of at most `WIDTH` options lives in a workspace of rows, `workspace()`, flat: row r, place i at r · ROW + i.
 The caller fills the input rows (FORWARD … SIDE, side +1 for calls, −1 for puts), `prepare` adds what the
 quantities share, and `quantity` writes one of them:
 
-    work = kernel.workspace()                               # once; about 80 KiB
+    work = kernel.workspace()                               # once; 40 KiB
     needed = kernel.needs(codes)                            # codes[j] = kernel.CODES["delta"], …
     for each block:                                         # width: a multiple of 64, at most WIDTH
         work[FORWARD * ROW + i] = …                         # all rows to SIDE, for every i < width
@@ -26,7 +26,7 @@ where, for s < 0.02, the difference is Taylor's series at h + t with E′ = x E 
 and, for h < t, the complement 1 − ½ exp(−(h − t)²/2) (E(t − h) + E(h + t)).
 """
 
-from math import sqrt
+from math import inf, sqrt
 
 import numpy as np
 from numba.extending import register_jitable
@@ -36,9 +36,10 @@ from greekdrift.greeks.black import FAR, LEAST, TINY
 from greekdrift.greeks.compiled import contracted, strict
 from greekdrift.greeks.elementary import exp, log, log_ratio, scaled_tail
 
-WIDTH = 512
+WIDTH = 256
+"""The results of a block, and the rows that they are made of, stay in the inner caches."""
 ROW = WIDTH + 8
-"""Rows lie a cache line more than a page apart: equal places must not compete for the same lines."""
+"""Rows lie a cache line more than half a page apart: equal places must not compete for the same lines."""
 GROUP = 64
 FORWARD, STRIKE, VOLATILITY, TIME, DISCOUNT, SIDE = 0, 1, 2, 3, 4, 5
 _ROOT, _PER_DEVIATION, _D1, _D2, _DENSITY, _DENSITY_2, _DELTA, _OTHER, _PRICE = 6, 7, 8, 9, 10, 11, 12, 13, 14
@@ -130,8 +131,9 @@ def _prepare(work: ndarray, width: int, needed: int) -> None:
         k = abs(log_ratio(F, K))
         still = 0.0 if F == K else FAR
         h = min(k * per_s, FAR) if is_moving else still
-        near = max(h - 0.5 * s, -FAR)
-        far = min(h + 0.5 * s, FAR)
+        half = 0.5 * s if k < inf else 0.0
+        near = max(h - half, -FAR)
+        far = min(h + half, FAR)
         gauss = exp(-0.5 * near * near)
         least, most = min(F, K), max(F, K)
         other = gauss * (least / most if most > 0.0 else 1.0)

@@ -65,10 +65,9 @@ def compute(
     >>> values["delta"].round(4), values["vega"].round(4)
     (array([ 0.7076, -0.6011]), array([17.1807, 19.3029]))
     """
-    wanted = (names,) if isinstance(names, str) else tuple(names)
-    codes = _codes(wanted)
-    if threads is not None and threads < 1:
-        raise InputError(f"threads {threads} is not a positive number; pass 1 for the calling thread alone.")
+    wanted, codes = _wanted(names)
+    if threads is not None and not _is_count(threads):
+        raise InputError(f"threads {threads!r} is not a positive whole number; pass 1 for the calling thread alone.")
     inputs = (forward, strike, volatility, time_to_expiry, discount, is_call)
     found = _columns().evaluate(codes, inputs, is_strict=deterministic, threads=threads)
     if found is not None:
@@ -84,13 +83,25 @@ def compute(
     return {name: np.asarray(QUANTITIES[name](at)) for name in wanted}
 
 
+def _is_count(number: object) -> bool:
+    return isinstance(number, int | np.integer) and int(number) >= 1
+
+
+def _wanted(names: Sequence[str]) -> tuple[tuple[str, ...], ndarray]:
+    try:
+        wanted = (names,) if isinstance(names, str) else tuple(names)
+        return wanted, _codes(wanted)
+    except TypeError:  # no sequence, or no word in it that a table could hold
+        raise InputError(f"names {names!r} are no words; pass some of {', '.join(QUANTITIES)}.") from None
+
+
 @lru_cache
 def _codes(names: tuple[str, ...]) -> ndarray:
     """Places of the names in `QUANTITIES`, which are the codes of the kernel."""
     order = list(QUANTITIES)
     for name in names:
         if name not in QUANTITIES:
-            raise InputError(f'unknown quantity "{name}"; {nearest(name, QUANTITIES)}')
+            raise InputError(f'unknown quantity "{name}"; {nearest(str(name), QUANTITIES)}')
     return np.array([order.index(name) for name in names], dtype=np.int64)
 
 
