@@ -44,12 +44,13 @@ def test_the_tangent_is_the_derivative_of_the_step(start):
         np.testing.assert_allclose(by[:, at], (up - down) / 2e-6, rtol=1e-6, atol=1e-7)
 
 
-def test_level_slope_and_curvature_at_the_forward_move_one_by_one():
+def test_level_tilt_and_the_two_scales_move_one_by_one():
     step, to = np.array([0.01, -0.02, 0.1, 0.3, -0.2]), np.empty(5)
     calibrate.moved(P, step, np.full(5, -1e9), np.full(5, 1e9), to)
-    before, after = calibrate.curve(0.0, P), calibrate.curve(0.0, to)
-    np.testing.assert_allclose(after[:2], np.add(before[:2], step[:2]), rtol=1e-12)
-    assert after[2] == pytest.approx(before[2] * np.exp(0.1), rel=1e-12)
+    assert calibrate.curve(0.0, to)[0] == pytest.approx(calibrate.curve(0.0, P)[0] + 0.01, rel=1e-12)
+    assert to[1] * to[2] == pytest.approx(P[1] * P[2] - 0.02, rel=1e-12)
+    np.testing.assert_allclose([to[1], to[4]], [P[1] * np.exp(0.1), P[4] * np.exp(-0.2)], rtol=1e-12)
+    assert to[3] == pytest.approx(P[3] + 0.3, rel=1e-12)
 
 
 def test_the_cholesky_step_is_that_of_a_dense_solver():

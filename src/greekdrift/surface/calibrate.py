@@ -5,10 +5,10 @@ parameters are of order one, whatever the tenor:
 
     W(z) = α + β (ρ(z−μ) + √((z−μ)² + ς²)),   a = θα,  b = √θ β,  m = √θ μ,  s = √θ ς
 
-Minimised is Σ ωᵢ² (√W(zᵢ) − yᵢ)², y = σ/σ_ref. A smile that is nearly a parabola lets β and ς grow together along a
-curved valley in which plain steps crawl. Steps are therefore taken in coordinates that quotes determine one by one,
+Minimised is Σ ωᵢ² (√W(zᵢ) − yᵢ)², y = σ/σ_ref. Quotes say little of α alone and much of the level at the forward, and
+β and ς are scales. Steps are therefore taken in
 
-    q = (W(0), W′(0), ln W″(0), μ, ln ς)
+    q = (W(0), βρ, ln β, μ, ln ς)
 
 with JᵀJ and Jᵀr carried over by the tangent ∂p/∂q. Source: Levenberg (1944), Marquardt (1963); the start is the best of
 three pairs (μ, ς), at each of which the other three parameters are linear (Zeliade, "Quasi-explicit calibration of
@@ -17,9 +17,10 @@ Gatheral's SVI model", 2009).
 
 from math import exp, sqrt
 
-import numba
 import numpy as np
 from numpy import ndarray
+
+from greekdrift.greeks.compiled import strict
 
 N = 5
 LOWER = np.array([-400.0, 1e-6, -0.999, -6.0, 0.02])
@@ -32,10 +33,18 @@ PRECISION = 1e-4
 CALM = 0.1
 """Damping above which a small gain says nothing of how near the minimum is."""
 
-compiled = numba.njit(cache=True, error_model="numpy")
+
+@strict
+def copied(source: ndarray, to: ndarray) -> None:
+    """Writes the numbers of a vector over another's.
+
+    An assignment to a slice would be compiled with the text of an error that cannot happen, in seconds.
+    """
+    for at in range(source.size):
+        to[at] = source[at]
 
 
-@compiled
+@strict
 def curve(z: float, p: ndarray) -> tuple[float, float, float]:
     """W, W′ and W″ at one standardised moneyness."""
     d = z - p[3]
@@ -44,7 +53,7 @@ def curve(z: float, p: ndarray) -> tuple[float, float, float]:
     return value, p[1] * (p[2] + d / radius), p[1] * p[4] * p[4] / (radius * radius * radius)
 
 
-@compiled
+@strict
 def quote_terms(
     p: ndarray, z: ndarray, y: ndarray, omega: ndarray, first: int, last: int, normal: ndarray, slope: ndarray
 ) -> float:
@@ -109,7 +118,7 @@ def quote_terms(
     return cost
 
 
-@compiled
+@strict
 def fit_error(p: ndarray, z: ndarray, y: ndarray, omega: ndarray, first: int, last: int) -> float:
     """Σ ω² (√W − y)² over quotes first to last."""
     total = 0.0
@@ -121,7 +130,7 @@ def fit_error(p: ndarray, z: ndarray, y: ndarray, omega: ndarray, first: int, la
     return total
 
 
-@compiled
+@strict
 def solve(normal: ndarray, slope: ndarray, damping: float, step: ndarray, lower: ndarray) -> bool:
     """Step of (JᵀJ + damping · diag) step = −Jᵀr by Cholesky; False where the matrix is not positive definite."""
     n = step.size
@@ -152,7 +161,7 @@ def solve(normal: ndarray, slope: ndarray, damping: float, step: ndarray, lower:
     return True
 
 
-@compiled
+@strict
 def linear_part(z: ndarray, y: ndarray, omega: ndarray, first: int, last: int, mu: float, s: float, p: ndarray) -> None:
     """α, β ≥ 0.001 and |ρ| ≤ 0.98 of the weighted least squares in variance at given μ and ς, into `p`."""
     m00 = m10 = m11 = m20 = m21 = m22 = r0 = r1 = r2 = 0.0
@@ -187,7 +196,7 @@ def linear_part(z: ndarray, y: ndarray, omega: ndarray, first: int, last: int, m
     p[4] = s
 
 
-@compiled
+@strict
 def initial(z: ndarray, y: ndarray, omega: ndarray, first: int, last: int, p: ndarray) -> None:
     """The best of a few pairs (μ, ς), each with its linear part, into `p`."""
     trial = np.empty(N)
@@ -197,33 +206,28 @@ def initial(z: ndarray, y: ndarray, omega: ndarray, first: int, last: int, p: nd
         error = fit_error(trial, z, y, omega, first, last)
         if error < least:
             least = error
-            p[:] = trial
+            copied(trial, p)
 
 
-@compiled
+@strict
 def tangent(p: ndarray, slope: ndarray, low: ndarray, high: ndarray, by: ndarray) -> None:
     """∂p/∂q at p, into `by`; the columns of μ and ln ς are zero where a descent would leave their bounds.
 
-    With R = √(μ²+ς²) and γ = βρ:  W(0) = α − γμ + βR,  W′(0) = γ − βμ/R,  W″(0) = βς²/R³.
+    With R = √(μ²+ς²):  W(0) = α − βρμ + βR.
     """
     beta, rho, mu, s = p[1], p[2], p[3], p[4]
     radius = sqrt(mu * mu + s * s)
-    gamma = beta * rho
     by[:] = 0.0
     by[0, 0] = 1.0
     by[0, 1] = mu
+    by[0, 2] = -beta * radius
+    by[0, 3] = beta * (rho - mu / radius)
+    by[0, 4] = -beta * s * s / radius
+    by[1, 2] = beta
     by[2, 1] = 1.0 / beta
-    for j in range(2, N):
-        d_mu = 1.0 if j == 3 else 0.0
-        d_s = s if j == 4 else 0.0
-        d_radius = (mu * d_mu + s * d_s) / radius
-        d_beta = beta * (3.0 * d_radius / radius - 2.0 * d_s / s) if j > 2 else beta
-        d_gamma = mu / radius * d_beta + beta * (d_mu - mu * d_radius / radius) / radius
-        by[0, j] = mu * d_gamma + gamma * d_mu - radius * d_beta - beta * d_radius
-        by[1, j] = d_beta
-        by[2, j] = (d_gamma - rho * d_beta) / beta
-        by[3, j] = d_mu
-        by[4, j] = d_s
+    by[2, 2] = -rho
+    by[3, 3] = 1.0
+    by[4, 4] = s
     for j in range(3, N):
         descent = 0.0
         for k in range(N):
@@ -232,7 +236,7 @@ def tangent(p: ndarray, slope: ndarray, low: ndarray, high: ndarray, by: ndarray
             by[:, j] = 0.0
 
 
-@compiled
+@strict
 def carried(normal: ndarray, slope: ndarray, by: ndarray, half: ndarray, inner: ndarray, down: ndarray) -> None:
     """TᵀNT into `inner` and Tᵀs into `down`, for the tangent T; `half` is work space."""
     for i in range(N):
@@ -257,19 +261,18 @@ def carried(normal: ndarray, slope: ndarray, by: ndarray, half: ndarray, inner: 
             inner[i, j] = total
 
 
-@compiled
+@strict
 def moved(p: ndarray, step: ndarray, low: ndarray, high: ndarray, trial: ndarray) -> None:
     """The parameters after a step in q, inside the box and with β (1 + |ρ|) at most the upper bound of β (Lee)."""
     beta, rho, mu, s = p[1], p[2], p[3], p[4]
     radius = sqrt(mu * mu + s * s)
     level = p[0] - beta * rho * mu + beta * radius + step[0]
-    tilt = beta * rho - beta * mu / radius + step[1]
-    bend = beta * s * s / (radius * radius * radius) * exp(min(max(step[2], -3.0), 3.0))
+    tilt = beta * rho + step[1]
+    beta = min(max(beta * exp(min(max(step[2], -1.5), 1.5)), low[1]), high[1])
+    rho = min(max(tilt / beta, low[2]), high[2])
     mu = min(max(mu + step[3], low[3]), high[3])
     s = min(max(s * exp(min(max(step[4], -1.5), 1.5)), low[4]), high[4])
     radius = sqrt(mu * mu + s * s)
-    beta = min(max(bend * radius * radius * radius / (s * s), low[1]), high[1])
-    rho = min(max((tilt + beta * mu / radius) / beta, low[2]), high[2])
     beta = min(beta, high[1] / (1.0 + abs(rho)))
     trial[0] = min(max(level + beta * rho * mu - beta * radius, low[0]), high[0])
     trial[1] = beta
@@ -278,7 +281,7 @@ def moved(p: ndarray, step: ndarray, low: ndarray, high: ndarray, trial: ndarray
     trial[4] = s
 
 
-@compiled
+@strict
 def into_box(p: ndarray, low: ndarray, high: ndarray) -> None:
     """Clip parameters to their box, with β (1 + |ρ|) at most the upper bound of β."""
     for i in range(N):
@@ -286,7 +289,7 @@ def into_box(p: ndarray, low: ndarray, high: ndarray) -> None:
     p[1] = min(p[1], high[1] / (1.0 + abs(p[2])))
 
 
-@compiled
+@strict
 def minimise(
     p: ndarray, z: ndarray, y: ndarray, omega: ndarray, first: int, last: int, low: ndarray, high: ndarray
 ) -> float:
@@ -312,7 +315,7 @@ def minimise(
         found = quote_terms(trial, z, y, omega, first, last, other, other_slope)
         if found < cost:
             is_done = cost - found < PRECISION * cost + 1e-20 and damping <= CALM
-            p[:] = trial
+            copied(trial, p)
             cost = found
             normal, other = other, normal
             slope, other_slope = other_slope, slope
@@ -327,20 +330,20 @@ def minimise(
     return cost
 
 
-@compiled
+@strict
 def bounds(theta: float, farthest: float, low: ndarray, high: ndarray) -> None:
     """The box of a slice whose quotes reach as far as |z| = farthest, into `low` and `high`.
 
     Lee's b (1 + |ρ|) ≤ 2 is β (1 + |ρ|) ≤ 2/√θ. Shift and smoothness beyond the quotes only move the wings.
     """
-    low[:] = LOWER
-    high[:] = UPPER
+    copied(LOWER, low)
+    copied(UPPER, high)
     high[1] = min(UPPER[1], 2.0 / sqrt(theta))
     if farthest > UPPER[4]:
         low[3], high[3], high[4] = -farthest, farthest, farthest
 
 
-@compiled
+@strict
 def at_the_money(log_moneyness: ndarray, volatility: ndarray, first: int, last: int) -> float:
     """Volatility at the forward, linear between the nearest quotes (sorted by moneyness) and flat outside."""
     if log_moneyness[first] >= 0.0:
@@ -352,7 +355,7 @@ def at_the_money(log_moneyness: ndarray, volatility: ndarray, first: int, last: 
     return volatility[last - 1]
 
 
-@compiled
+@strict
 def unstandardised(p: ndarray, theta: float, raw: ndarray) -> None:
     """(a, b, ρ, m, s) of (α, β, ρ, μ, ς), into `raw`."""
     root = sqrt(theta)
@@ -363,7 +366,7 @@ def unstandardised(p: ndarray, theta: float, raw: ndarray) -> None:
     raw[4] = root * p[4]
 
 
-@compiled
+@strict
 def free(log_moneyness: ndarray, volatility: ndarray, weight: ndarray, time_to_expiry: float) -> ndarray:
     """Raw SVI (a, b, ρ, m, s) that fits quotes best, without any constraint but Lee's; quotes sorted by moneyness.
 

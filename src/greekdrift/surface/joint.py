@@ -16,13 +16,15 @@ from math import asinh, sinh, sqrt
 import numpy as np
 from numpy import ndarray
 
+from greekdrift.greeks.compiled import strict
 from greekdrift.surface import ssvi
 from greekdrift.surface.calibrate import (
+    CALM,
     LEAST_VARIANCE,
     N,
     bounds,
     carried,
-    compiled,
+    copied,
     curve,
     initial,
     into_box,
@@ -45,7 +47,7 @@ INNER, OUTER = 31, 10
 POINTS = INNER + 2 * OUTER
 STAGES = np.array([0.3, 3.0, 30.0])
 PRECISIONS = np.array([1e-3, 1e-3, 1e-4])
-ITERATIONS = 40
+ITERATIONS = 120
 OUTLYING = 0.02
 """Errors of volatility up to this are never outliers."""
 LEAST_FOR_OUTLIERS = 8
@@ -59,20 +61,20 @@ LIFTS, PATIENCE = 200, 8
 """Each lift widens the range of a slice a little and may call for another; after a few they grow by quarters."""
 
 
-@compiled
+@strict
 def density_factor(z: float, theta: float, w: float, w1: float, w2: float) -> float:
     """Gatheral's g in standardised units: (1 − zW′/(2W))² − W′²/(4W) − θW′²/16 + W″/2."""
     tilt = 1.0 - z * w1 / (2.0 * w)
     return tilt * tilt - w1 * w1 / (4.0 * w) - theta * w1 * w1 / 16.0 + 0.5 * w2
 
 
-@compiled
+@strict
 def minimum(p: ndarray) -> float:
     """Least W anywhere, α + βς√(1−ρ²)."""
     return p[0] + p[1] * p[4] * sqrt(1.0 - p[2] * p[2])
 
 
-@compiled
+@strict
 def curve_gradient(z: float, p: ndarray, by: ndarray) -> None:
     """Derivatives of W, W′ and W″ in the five parameters, into the rows of `by`."""
     beta, rho, s = p[1], p[2], p[4]
@@ -96,7 +98,7 @@ def curve_gradient(z: float, p: ndarray, by: ndarray) -> None:
     by[2, 4] = beta * (2.0 * s / cube - 3.0 * s * s * s / (cube * radius * radius))
 
 
-@compiled
+@strict
 def add(residual: float, row: ndarray, normal: ndarray, slope: ndarray) -> float:
     """Add one residual with gradient row to JᵀJ (lower half) and Jᵀr; its square."""
     for i in range(N):
@@ -106,7 +108,7 @@ def add(residual: float, row: ndarray, normal: ndarray, slope: ndarray) -> float
     return residual * residual
 
 
-@compiled
+@strict
 def spread_points(inner: ndarray, outer: ndarray, points: ndarray) -> None:
     """An even grid over the inner interval and a coarser one on either side out to the outer, into `points`."""
     for q in range(INNER):
@@ -116,7 +118,7 @@ def spread_points(inner: ndarray, outer: ndarray, points: ndarray) -> None:
         points[INNER + OUTER + q] = outer[1] + (inner[1] - outer[1]) * q / OUTER
 
 
-@compiled
+@strict
 def shape_terms(
     p: ndarray, theta: float, points: ndarray, kappa: float, normal: ndarray, slope: ndarray, values: ndarray
 ) -> float:
@@ -149,7 +151,7 @@ def shape_terms(
     return cost
 
 
-@compiled
+@strict
 def root_gradient(p: ndarray, d: float, radius: float, factor: float, row: ndarray) -> None:
     """Derivatives of factor · 2√W · d√W/dp, that is factor times those of W, into `row`."""
     row[0] = factor
@@ -159,7 +161,7 @@ def root_gradient(p: ndarray, d: float, radius: float, factor: float, row: ndarr
     row[4] = factor * p[1] * p[4] / radius
 
 
-@compiled
+@strict
 def pair_terms(
     p: ndarray,
     later: ndarray,
@@ -205,7 +207,7 @@ def pair_terms(
     return cost
 
 
-@compiled
+@strict
 def accumulate(
     all_p: ndarray,
     scale: ndarray,
@@ -249,7 +251,7 @@ def accumulate(
     return cost
 
 
-@compiled
+@strict
 def carry_cross(cross: ndarray, by: ndarray, later: ndarray, half: ndarray, inner: ndarray) -> None:
     """Tᵀ C T′ for the tangents of two neighbours, into `inner`."""
     for i in range(N):
@@ -266,7 +268,7 @@ def carry_cross(cross: ndarray, by: ndarray, later: ndarray, half: ndarray, inne
             inner[i, j] = total
 
 
-@compiled
+@strict
 def solve_blocks(
     normal: ndarray, slope: ndarray, cross: ndarray, damping: float, step: ndarray, lower: ndarray, below: ndarray
 ) -> bool:
@@ -318,7 +320,7 @@ def solve_blocks(
     return True
 
 
-@compiled
+@strict
 def minimise(
     all_p: ndarray,
     scale: ndarray,
@@ -356,8 +358,9 @@ def minimise(
         to = 1 - at
         found = accumulate(trial, scale, quotes, offsets, prior, grids, kappa, normal[to], slope[to], cross[to])
         if found < cost:
-            is_done = cost - found < precision * cost + 1e-20
-            all_p[:] = trial
+            is_done = cost - found < precision * cost + 1e-20 and damping <= CALM
+            for s in range(n):
+                copied(trial[s], all_p[s])
             cost, at, is_new = found, to, True
             damping = max(0.1 * damping, 1e-12)
             if is_done:
@@ -369,7 +372,7 @@ def minimise(
     return ITERATIONS
 
 
-@compiled
+@strict
 def ranges(p: ndarray, scale: float, quoted: ndarray, deviations: float, span: ndarray) -> None:
     """The range of a slice in k: ±deviations √W(0)√θ, or as far as it is quoted, whichever is wider, into `span`."""
     w, _, _ = curve(0.0, p)
@@ -378,7 +381,7 @@ def ranges(p: ndarray, scale: float, quoted: ndarray, deviations: float, span: n
     span[1] = max(edge, quoted[1])
 
 
-@compiled
+@strict
 def grids_of(all_p: ndarray, scale: ndarray, quoted: ndarray, grids: ndarray) -> None:
     """Points of the penalties of each slice (in z) and of each pair (in k), for the parameters as they stand."""
     n = scale.size
@@ -396,14 +399,14 @@ def grids_of(all_p: ndarray, scale: ndarray, quoted: ndarray, grids: ndarray) ->
             spread_points(spans[i], both, grids[1, i])
 
 
-@compiled
+@strict
 def g_of(z: float, p: ndarray, theta: float) -> float:
     """Gatheral's g of a slice at one standardised moneyness."""
     w, w1, w2 = curve(z, p)
     return density_factor(z, theta, w, w1, w2)
 
 
-@compiled
+@strict
 def least_on(points: ndarray, count: int, p: ndarray, theta: float) -> float:
     """Least g at sorted points, and between them: where one is a low below DOUBTFUL, its neighbours are narrowed in."""
     least, before, here = 1e300, 1e300, g_of(points[0], p, theta)
@@ -424,7 +427,7 @@ def least_on(points: ndarray, count: int, p: ndarray, theta: float) -> float:
     return least
 
 
-@compiled
+@strict
 def least_density_factor(p: ndarray, theta: float, low: float, high: float) -> float:
     """Least g between two z; −1 where W is not positive everywhere.
 
@@ -443,7 +446,7 @@ def least_density_factor(p: ndarray, theta: float, low: float, high: float) -> f
     return min(least, least_on(points, FINE, p, theta))
 
 
-@compiled
+@strict
 def excess_at(k: float, p: ndarray, later: ndarray, scale: ndarray) -> tuple[float, float, float]:
     """wᵢ − wᵢ₊₁ and its first two derivatives in k."""
     w, w1, w2 = curve(k / scale[0], p)
@@ -452,7 +455,7 @@ def excess_at(k: float, p: ndarray, later: ndarray, scale: ndarray) -> tuple[flo
     return value, scale[0] * w1 - scale[1] * v1, w2 - v2
 
 
-@compiled
+@strict
 def excess(p: ndarray, later: ndarray, scale: ndarray, inner: ndarray, outer: ndarray) -> float:
     """Largest wᵢ(k) − wᵢ₊₁(k) over the outer interval.
 
@@ -491,7 +494,7 @@ def excess(p: ndarray, later: ndarray, scale: ndarray, inner: ndarray, outer: nd
     return largest
 
 
-@compiled
+@strict
 def enforce(all_p: ndarray, scale: ndarray, quoted: ndarray, spent: ndarray) -> None:
     """Make every slice exactly free of butterflies, and of calendar spreads against the one before, nearest first.
 
@@ -504,7 +507,7 @@ def enforce(all_p: ndarray, scale: ndarray, quoted: ndarray, spent: ndarray) -> 
         share = 0.0
         while True:
             flat, _, _ = curve(0.0, all_p[i])
-            mixed[:] = all_p[i]
+            copied(all_p[i], mixed)
             mixed[0] = (1.0 - share) * all_p[i, 0] + share * max(flat, LEAST_VARIANCE)
             mixed[1] = (1.0 - share) * all_p[i, 1]
             lift = 0.0
@@ -530,7 +533,7 @@ def enforce(all_p: ndarray, scale: ndarray, quoted: ndarray, spent: ndarray) -> 
         all_p[i] = mixed
 
 
-@compiled
+@strict
 def fit_all(
     all_p: ndarray, scale: ndarray, quotes: ndarray, offsets: ndarray, prior: ndarray, quoted: ndarray, box: ndarray
 ) -> ndarray:
@@ -545,7 +548,7 @@ def fit_all(
     return spent
 
 
-@compiled
+@strict
 def residuals(all_p: ndarray, quotes: ndarray, offsets: ndarray, errors: ndarray) -> None:
     """√W − y of all quotes, into `errors`."""
     for i in range(all_p.shape[0]):
@@ -554,7 +557,7 @@ def residuals(all_p: ndarray, quotes: ndarray, offsets: ndarray, errors: ndarray
             errors[q] = sqrt(max(w, LEAST_VARIANCE)) - quotes[1, q]
 
 
-@compiled
+@strict
 def outliers(errors: ndarray, width: ndarray, reference: ndarray, offsets: ndarray, is_outlier: ndarray) -> int:
     """Mark errors beyond six robust standard deviations, two points and the quote's own spread; how many.
 
@@ -581,7 +584,7 @@ def outliers(errors: ndarray, width: ndarray, reference: ndarray, offsets: ndarr
     return count
 
 
-@compiled
+@strict
 def summary(
     errors: ndarray, width: ndarray, reference: ndarray, offsets: ndarray, is_outlier: ndarray, report: ndarray
 ) -> None:
@@ -603,7 +606,7 @@ def summary(
         report[i, 2] = n
 
 
-@compiled
+@strict
 def is_suspect(errors: ndarray, reference: ndarray, offsets: ndarray, spent: ndarray) -> bool:
     """Whether a slice is so far from its quotes, or the exact step did so much, that another start may do better."""
     for i in range(reference.size):
@@ -616,7 +619,7 @@ def is_suspect(errors: ndarray, reference: ndarray, offsets: ndarray, spent: nda
     return False
 
 
-@compiled
+@strict
 def free_start(start: ndarray, quotes: ndarray, offsets: ndarray, box: ndarray) -> ndarray:
     """Every slice of enough quotes fitted by itself, without constraints; the others as they start."""
     found = start.copy()
@@ -629,7 +632,7 @@ def free_start(start: ndarray, quotes: ndarray, offsets: ndarray, box: ndarray) 
     return found
 
 
-@compiled
+@strict
 def chain(
     log_moneyness: ndarray,
     volatility: ndarray,
@@ -660,8 +663,9 @@ def chain(
             quotes[2, q] = weight[q]
     all_p = ssvi.slices_of(theta, ssvi.fitted(theta, quotes, offsets))
     prior = np.empty((n, N + 1))
-    prior[:, :N], prior[:, N] = all_p, tie
     for i in range(n):
+        copied(all_p[i], prior[i])
+        prior[i, N] = tie[i]
         into_box(all_p[i], box[i, 0], box[i, 1])
     scale = np.sqrt(theta)
     start = all_p.copy()

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from greekdrift.surface.calibrate import compiled
+from greekdrift.greeks.compiled import strict
 
 Rows = Int[ndarray, " row"]
 Column = Float[ndarray, " row"]
@@ -119,7 +119,7 @@ def select(
     )
 
 
-@compiled
+@strict
 def _quality(bid: float, ask: float, mark: float) -> int:
     """Use of a quote by its prices alone."""
     if np.isnan(bid) and np.isnan(ask):
@@ -132,7 +132,7 @@ def _quality(bid: float, ask: float, mark: float) -> int:
     return 0 if bid - spread <= mark <= ask + spread else 7
 
 
-@compiled
+@strict
 def _vega(k: float, volatility: float, tau: float) -> float:
     """Vega in units of the forward, √τ φ(d₁)."""
     s = volatility * sqrt(tau)
@@ -140,7 +140,7 @@ def _vega(k: float, volatility: float, tau: float) -> float:
     return sqrt(tau) * exp(-0.5 * d * d) / sqrt(2.0 * pi)
 
 
-@compiled
+@strict
 def _pick(first: int, last: int, volatility: ndarray, is_out: ndarray, prices: ndarray, use: ndarray) -> int:
     """Row that stands for a strike: out of the money and two-sided, else out of the money, else any; −1 for none."""
     best, least = -1, 10
@@ -159,7 +159,7 @@ def _pick(first: int, last: int, volatility: ndarray, is_out: ndarray, prices: n
     return best
 
 
-@compiled
+@strict
 def _reference(picked: ndarray, count: int, k: ndarray, volatility: ndarray, use: ndarray) -> float:
     """Volatility at the forward, linear between the nearest quotes: two-sided ones where there are three."""
     good = 0
@@ -184,7 +184,7 @@ def _reference(picked: ndarray, count: int, k: ndarray, volatility: ndarray, use
     return volatility[left] + share * (volatility[right] - volatility[left])
 
 
-@compiled
+@strict
 def _weigh(quotes: ndarray, first: int, last: int, tau: float, has_quotes: bool) -> None:
     """Weights of the quotes first to last from their widths, squares summing to 1."""
     largest = 0.0
@@ -203,7 +203,7 @@ def _weigh(quotes: ndarray, first: int, last: int, tau: float, has_quotes: bool)
         quotes[2, q] /= sqrt(total)
 
 
-@compiled
+@strict
 def _choose(
     k: ndarray,
     volatility: ndarray,

@@ -13,7 +13,8 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from greekdrift.surface.calibrate import N, compiled, solve
+from greekdrift.greeks.compiled import strict
+from greekdrift.surface.calibrate import N, copied, solve
 
 Curve = Float[ndarray, "*curve"]
 
@@ -36,14 +37,14 @@ def total_variance(log_moneyness: Curve, *, theta: float, rho: float, phi: float
     return 0.5 * theta * (1.0 + rho * x + np.sqrt((x + rho) ** 2 + 1.0 - rho**2))
 
 
-@compiled
+@strict
 def steepness(theta: float, shape: ndarray) -> float:
     """ψ = φ(θ) √θ of (ρ, ln η, γ), at most what keeps the slice free of butterflies."""
     tilt = 1.0 + abs(shape[0])
     return min(exp(shape[1] + (0.5 - shape[2]) * log(theta)), 2.0 / sqrt(tilt), 4.0 / (tilt * sqrt(theta)))
 
 
-@compiled
+@strict
 def slice_of(theta: float, shape: ndarray, p: ndarray) -> None:
     """Raw SVI parameters of one slice in standardised units, into `p`.
 
@@ -63,7 +64,7 @@ def slice_of(theta: float, shape: ndarray, p: ndarray) -> None:
     p[4] = sqrt(1.0 - rho * rho) / psi
 
 
-@compiled
+@strict
 def terms(shape: ndarray, theta: ndarray, quotes: ndarray, offsets: ndarray, normal: ndarray, slope: ndarray) -> float:
     """Σ ω² (√W − y)² over all slices plus the doubt about the start; its JᵀJ (lower half) and Jᵀr."""
     normal[:] = 0.0
@@ -97,7 +98,7 @@ def terms(shape: ndarray, theta: ndarray, quotes: ndarray, offsets: ndarray, nor
     return cost
 
 
-@compiled
+@strict
 def fitted(theta: ndarray, quotes: ndarray, offsets: ndarray) -> ndarray:
     """(ρ, ln η, γ) of an underlying by damped Gauss-Newton; rows of `quotes`: z, σ/σ_atm, ω."""
     normal, other, lower = np.zeros((3, 3)), np.zeros((3, 3)), np.zeros((3, 3))
@@ -114,7 +115,7 @@ def fitted(theta: ndarray, quotes: ndarray, offsets: ndarray) -> ndarray:
         found = terms(trial, theta, quotes, offsets, other, other_slope)
         if found < cost:
             is_done = cost - found < 1e-3 * cost
-            shape[:] = trial
+            copied(trial, shape)
             cost = found
             normal, other = other, normal
             slope, other_slope = other_slope, slope
@@ -128,7 +129,7 @@ def fitted(theta: ndarray, quotes: ndarray, offsets: ndarray) -> ndarray:
     return shape
 
 
-@compiled
+@strict
 def slices_of(theta: ndarray, shape: ndarray) -> ndarray:
     """Raw SVI parameters in standardised units of all slices, one row each."""
     p = np.empty((theta.size, N))
