@@ -96,13 +96,15 @@ FEATURED = """
 features:
   - {use: parkinson, history: "binance_spot_1h/{underlying}", hours: 168.0}
   - {use: skew_premium, hours: 168.0}
+  - {use: event_near, schedule: {name: fomc, events: {"2026-01-28T19:00Z": "2025-06-01T00:00Z"}}}
 histories: {root: ../shared, sets: [data/binance_spot_1h.yaml]}
 """
 
 
 def test_features_are_asked_for_by_name(tmp_path: Path) -> None:
     experiment = load_experiment(_file(tmp_path, PLAIN + FEATURED))
-    assert [feature.name for feature in features_of(experiment)] == ["parkinson_168h", "skew_premium_30_168h"]
+    names = [feature.name for feature in features_of(experiment)]
+    assert names == ["parkinson_168h", "skew_premium_30_168h", "fomc_near"]
     assert experiment.histories is not None
     assert experiment.histories.root == tmp_path / ".." / "shared"
     assert experiment.histories.sets == (tmp_path / "data" / "binance_spot_1h.yaml",)

@@ -50,6 +50,6 @@ def test_what_every_panel_carries_has_not_changed() -> None:
     assert tuple(feature.name for feature in FEATURES) == tuple(DEFAULT.split())
 
 
-def test_configurations_can_name_all_but_scheduled_events() -> None:
+def test_configurations_can_name_every_feature_of_a_panel() -> None:
     named = {resolve(FEATURE_KINDS, name) for name in FEATURE_KINDS}
-    assert named == {type(feature) for feature in (*FEATURES, *PANEL, *RECORDS)}
+    assert named == {type(feature) for feature in (*FEATURES, *PANEL, *RECORDS, *SCHEDULED)}

@@ -1,17 +1,17 @@
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from greekdrift.errors import DataError
+from greekdrift.config import FEATURE_KINDS, Component, build
+from greekdrift.errors import ConfigError, DataError, InputError
 from greekdrift.features.events import EventNear, EventPast, EventsAhead, Schedule, read_schedules
 from greekdrift.features.history import Panel, example
 
 # Rows of the panel: every six hours from 2026-01-01 on, known five minutes later.
-SCHEDULE = Schedule.of(
-    "fomc",
-    {
+SCHEDULE = Schedule(
+    name="fomc",
+    events={
         "2026-01-02T00:00Z": "2025-06-01T00:00Z",
         "2026-01-03T12:00Z": "2025-06-01T00:00Z",
         "2026-01-05T00:00Z": "2026-01-01T12:03Z",
@@ -36,7 +36,7 @@ def test_events_are_counted_within_the_announced_schedule() -> None:
 
 
 def test_an_event_counts_from_its_announcement_on() -> None:
-    later = replace(SCHEDULE, announced_at=SCHEDULE.announced_at + np.timedelta64(365, "D"))
+    later = Schedule(name="fomc", events=dict.fromkeys(SCHEDULE.events, "2027-01-01T00:00Z"))
     for feature in (EventsAhead(schedule=later, hours=24.0), EventNear(schedule=later), EventPast(schedule=later)):
         assert np.isnan(feature.compute(_panel())).all(), feature.name
     near = EventNear(schedule=SCHEDULE).compute(_panel())[:, 0]
@@ -56,7 +56,7 @@ def test_the_last_event_fades() -> None:
 
 
 def test_an_empty_schedule_is_missing() -> None:
-    empty = Schedule.of("fomc", {})
+    empty = Schedule(name="fomc", events={})
     for feature in (EventsAhead(schedule=empty, hours=24.0), EventNear(schedule=empty), EventPast(schedule=empty)):
         assert np.isnan(feature.compute(_panel(3))).all()
         assert feature.name.startswith("fomc_")
@@ -74,14 +74,24 @@ def test_schedules_are_read_from_a_file(tmp_path: Path) -> None:
         ("\n".join([*rows, "cpi,2026-02-11T13:30,2025-12-01T00:00Z"]), "line 3.*no time zone"),
         ("\n".join([*rows, "cpi,2026-02-11T13:30Z"]), "line 3"),
         ("\n".join([*rows, "cpi,soon,2025-12-01T00:00Z"]), "line 3.*not an ISO 8601"),
+        ("\n".join([*rows, rows[1]]), "line 3.*stands twice"),
     ):
         file.write_text(text)
         with pytest.raises(DataError, match=message):
             read_schedules(file)
 
 
-def test_refusals() -> None:
-    with pytest.raises(DataError, match="give pairs"):
-        Schedule(name="fomc", at=SCHEDULE.at, announced_at=SCHEDULE.announced_at[:1])
-    with pytest.raises(DataError, match="without a time"):
-        Schedule(name="fomc", at=np.array(["NaT"]), announced_at=np.array(["2026-01-01"]))
+def test_a_time_without_a_zone_is_refused() -> None:
+    with pytest.raises(InputError, match="no time zone"):
+        Schedule(name="fomc", events={"2026-01-28T19:00": "2025-06-01T00:00Z"})
+    with pytest.raises(InputError, match="not an ISO 8601"):
+        Schedule(name="fomc", events={"2026-01-28T19:00Z": "long ago"})
+
+
+def test_a_configuration_lists_the_events() -> None:
+    component = Component(use="events_ahead", hours=48.0, schedule={"name": "fomc", "events": dict(SCHEDULE.events)})
+    feature = build(component, FEATURE_KINDS)
+    expected = EventsAhead(schedule=SCHEDULE, hours=48.0).compute(_panel())
+    np.testing.assert_array_equal(feature.compute(_panel()), expected)
+    with pytest.raises(ConfigError, match="schedule"):
+        build(Component(use="event_near", schedule={"name": "fomc", "events": [1]}), FEATURE_KINDS)

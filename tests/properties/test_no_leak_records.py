@@ -174,14 +174,15 @@ def test_every_feature_of_the_catalogue_has_values() -> None:
 def test_an_announcement_later_changes_nothing_before(kind: type) -> None:
     panel = example(rows=ROWS)
     random = np.random.default_rng(6)
-    at = panel.as_of[0] + random.integers(0, 24 * 40, size=30) * HOUR
+    at = panel.as_of[0] + random.choice(24 * 40, size=30, replace=False) * HOUR
     announced = at - random.integers(0, 24 * 20, size=30) * HOUR
-    cut = panel.known_at[50]
-    moved = np.where(announced >= cut, at + 7 * HOUR, at)
+    moved = np.where(announced >= panel.known_at[50], at + np.timedelta64(450, "m"), at)
     options = {"hours": 72.0} if kind is EventsAhead else {}
-    honest, other = (
-        kind(schedule=Schedule(name="x", at=times, announced_at=announced), **options).compute(panel)
-        for times in (at, moved)
-    )
+    honest, other = (kind(schedule=_schedule(times, announced), **options).compute(panel) for times in (at, moved))
     np.testing.assert_array_equal(honest[:50], other[:50])
     assert not np.array_equal(honest[50:], other[50:], equal_nan=True)
+
+
+def _schedule(at: np.ndarray, announced_at: np.ndarray) -> Schedule:
+    texts = [[f"{moment}Z" for moment in moments] for moments in (at, announced_at)]
+    return Schedule(name="x", events=dict(zip(*texts, strict=True)))

@@ -87,6 +87,9 @@ FEATURE_KINDS: Mapping[str, str] = {
     "expiry_near": "features.calendar:ExpiryNear",
     "cycle_near": "features.calendar:CycleNear",
     "step_hours": "features.calendar:StepHours",
+    "events_ahead": "features.events:EventsAhead",
+    "event_near": "features.events:EventNear",
+    "event_past": "features.events:EventPast",
 }
 """What a panel may carry beside the features that all carry: docs/features.md."""
 

@@ -59,7 +59,7 @@ VIX = "vol_indices_daily/VIX"
 DVOL = "dvol_btc_daily/{underlying}"
 SCALES = (24.0, 168.0, 720.0)
 """A day, a week and a month, in hours."""
-EVENTS = Schedule.of("event", {})
+EVENTS = Schedule(name="event", events={})
 """An empty list, for the catalogue alone: the user's own is read by `events.read_schedules`."""
 
 PANEL: tuple[Feature, ...] = (

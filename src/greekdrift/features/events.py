@@ -6,9 +6,8 @@ known of the schedule, so that features which reach there are missing, not zero.
 
 import csv
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
@@ -27,32 +26,22 @@ Moments = Shaped[ndarray, " event"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Schedule:
-    """Events of one kind: when each happens and since when that was public (datetime64[us], UTC)."""
+    """Events of one kind: when each happens → since when that was public, ISO 8601 with a zone.
+
+    >>> Schedule(name="fomc", events={"2026-01-28T19:00Z": "2025-06-01T00:00Z"}).at.tolist()
+    [datetime.datetime(2026, 1, 28, 19, 0)]
+    """
 
     name: str
-    at: Moments
-    announced_at: Moments
+    events: Mapping[str, str]
+    at: Moments = field(init=False)
+    announced_at: Moments = field(init=False)
 
     def __post_init__(self) -> None:
-        for field in ("at", "announced_at"):
-            column = np.array(getattr(self, field), dtype="datetime64[us]")
+        for name, texts in (("at", self.events), ("announced_at", self.events.values())):
+            column = np.array([datetime64(instant(text)) for text in texts], dtype="datetime64[us]")
             column.setflags(write=False)
-            object.__setattr__(self, field, column)
-        if self.at.shape != self.announced_at.shape or self.at.ndim != 1:
-            raise DataError(f"{self.name}: {self.at.size} events, {self.announced_at.size} announcements; give pairs.")
-        if np.any(np.isnat(self.at)) or np.any(np.isnat(self.announced_at)):
-            raise DataError(f"{self.name}: an event without a time; drop it.")
-
-    @classmethod
-    def of(cls, name: str, events: Mapping[str, str]) -> Self:
-        """A schedule of ISO 8601 times: when each event happens → when it was announced.
-
-        >>> Schedule.of("fomc", {"2026-01-28T19:00Z": "2025-06-01T00:00Z"}).at.tolist()
-        [datetime.datetime(2026, 1, 28, 19, 0)]
-        """
-        moments = [(datetime64(instant(at)), datetime64(instant(known))) for at, known in events.items()]
-        at, announced_at = np.array(moments, dtype="datetime64[us]").reshape(-1, 2).T
-        return cls(name=name, at=at, announced_at=announced_at)
+            object.__setattr__(self, name, column)
 
     def known(self, panel: Panel) -> Bool[ndarray, "row event"]:
         """Whether each event had been announced by each row."""
@@ -65,7 +54,7 @@ class Schedule:
 
 def read_schedules(path: str | Path) -> dict[str, Schedule]:
     """The schedules of a CSV file with the columns name, at, announced_at (ISO 8601 with a zone), by name."""
-    found: dict[str, list[tuple[str, str]]] = {}
+    found: dict[str, dict[str, str]] = {}
     with Path(path).open(encoding="utf-8", newline="") as file:
         rows = csv.DictReader(file)
         if tuple(rows.fieldnames or ()) != HEADER:
@@ -75,8 +64,11 @@ def read_schedules(path: str | Path) -> dict[str, Schedule]:
                 instant(row["at"] or ""), instant(row["announced_at"] or "")
             except InputError as problem:
                 raise DataError(f"{path}, line {rows.line_num}: {problem}") from None
-            found.setdefault(row["name"], []).append((row["at"], row["announced_at"]))
-    return {name: Schedule.of(name, dict(events)) for name, events in found.items()}
+            events = found.setdefault(row["name"], {})
+            if row["at"] in events:
+                raise DataError(f"{path}, line {rows.line_num}: {row['name']} at {row['at']} stands twice; drop one.")
+            events[row["at"]] = row["announced_at"]
+    return {name: Schedule(name=name, events=events) for name, events in found.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
