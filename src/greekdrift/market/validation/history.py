@@ -14,6 +14,8 @@ from greekdrift.market.validation.rows import Rows
 
 LONGEST_GAP = 2.0
 """Times the usual spacing after which the time between two snapshots is a gap."""
+FEWEST_DAYS = 6
+"""Snapshots from which on the lack of any on a weekend says that there is no trade then."""
 THINNEST = 0.8
 """Share of the usual number of contracts (median of the five snapshots before) under which a snapshot is thin."""
 REPEATED = 0.99
@@ -67,13 +69,23 @@ def spacing(rows: Rows) -> Iterator[Hits]:
     there[rows.number, rows.underlying] = True
     for code, name in enumerate(rows.underlyings):
         own = when[there[:, code]]
-        hours = np.diff(own) / np.timedelta64(1, "h")
+        hours = _open_hours(own)
         if hours.size > 1:
             limit = LONGEST_GAP * float(np.median(hours))
             wide = hours > limit
             named = np.full(int(wide.sum()), name, dtype=object)
             yield at_moments("time_gap", own[1:][wide], named, figure=hours[wide], limit=limit)
     yield from _partial(rows, when, there)
+
+
+def _open_hours(own: ndarray) -> ndarray:
+    """Hours from each instant to the next; days of a weekend do not count where there is never a snapshot on one."""
+    hours: ndarray = np.diff(own) / np.timedelta64(1, "h")
+    days = own.astype("datetime64[D]")
+    if own.size < FEWEST_DAYS or not np.all(np.is_busday(days)):
+        return hours
+    weekend = np.diff(days).astype(np.int64) - np.busday_count(days[:-1], days[1:])
+    return hours - 24.0 * weekend
 
 
 def _partial(rows: Rows, when: ndarray, there: ndarray) -> Iterator[Hits]:
@@ -198,10 +210,8 @@ def standing_still(rows: Rows) -> Iterator[Hits]:
 
 
 def _repeated(rows: Rows, copied: ndarray) -> Iterator[Hits]:
-    table = pd.DataFrame({"copied": copied, "number": rows.number, "underlying": rows.underlying})
-    share = table.groupby(["underlying", "number"])["copied"].agg(["mean", "size"])
-    is_repeat = ((share["mean"] >= REPEATED) & (share["size"] >= FEWEST)).to_numpy()
-    codes, numbers = (share.index.get_level_values(level).to_numpy()[is_repeat] for level in (0, 1))
-    names = np.array(rows.underlyings, dtype=object)[codes]
-    figure = share["mean"].to_numpy()[is_repeat]
-    yield at_moments("repeated_snapshot", moments(rows)[numbers], names, figure=figure, limit=REPEATED)
+    """The rows of snapshots that repeat the last one."""
+    groups = pd.Series(copied).groupby([rows.number, rows.underlying])
+    share, count = groups.transform("mean").to_numpy(), groups.transform("size").to_numpy()
+    is_repeat = (share >= REPEATED) & (count >= FEWEST)
+    yield at_rows("repeated_snapshot", rows, is_repeat, figure=share, limit=REPEATED)
