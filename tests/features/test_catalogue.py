@@ -24,6 +24,11 @@ def test_the_page_holds_the_table_of_the_classes() -> None:
     assert markdown() in text, "docs/features.md is stale: python -m greekdrift.features.catalogue prints its table"
 
 
+def test_every_line_of_a_table_has_as_many_cells() -> None:
+    cells = {line.replace(r"\|", "").count("|") for line in markdown().splitlines() if line.startswith("|")}
+    assert cells == {8}
+
+
 def test_every_class_with_a_timing_and_a_source_is_in_the_catalogue() -> None:
     found = set()
     for page in pkgutil.iter_modules(greekdrift.features.__path__):

@@ -149,8 +149,8 @@ def markdown() -> str:
 
 def _table(features: Sequence[Feature | BookFeature]) -> str:
     lines = [
-        "| class | what it is | unit | names (● carried by every panel) | known | source |",
-        "|---|---|---|---|---|---|",
+        "| class | what it is | unit | names (● carried by every panel) | looks back | known | source |",
+        "|---|---|---|---|---|---|---|",
     ]
     kinds = {type(feature): [one for one in features if type(one) is type(feature)] for feature in features}
     for kind, alike in kinds.items():
