@@ -1,9 +1,11 @@
 """A folder that grows: each snapshot once, in order of time, half-written files tried again."""
 
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from greekdrift.book import Venue
@@ -104,11 +106,9 @@ def test_hidden_and_other_files_are_left_alone(rows: pd.DataFrame, deribit: Venu
 
 
 def batch(rows: pd.DataFrame, hour: int) -> Batch:
-    import pyarrow as pa
-
     own = rows[(rows["snapshot_ts_utc"].dt.hour == hour) & rows["instrument_name"].str.startswith("BTC")]
     moment = datetime(2026, 2, 5, hour, tzinfo=UTC)
-    return Batch(key="chain", as_of=moment, known_at=moment, tables={"chain": pa.Table.from_pandas(own)})
+    return Batch(key="chain", as_of=moment, known_at=moment, tables={"chain": pq.read_table(BytesIO(own.to_parquet()))})
 
 
 def test_of_a_collected_folder_only_what_is_acknowledged_is_given(

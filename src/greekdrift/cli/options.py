@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 EXTRAS = {
     "arch": "data",
+    "ccxt": "venues",
     "cryptography": "serve",
     "fastapi": "serve",
     "httpx": "serve",
@@ -173,12 +174,12 @@ def accounts_of(path: Path) -> "Sequence[Account]":
 
 
 def check_extras() -> None:
-    """Refuses at once, not after minutes, where a package that the whole job needs is missing."""
+    """Refuses at once, not after minutes, where a package that the demo needs is missing; it asks no venue."""
     from importlib.util import find_spec
 
     from greekdrift.errors import ConfigError
 
-    missing = [name for name in EXTRAS if find_spec(name) is None]
+    missing = [name for name, extra in EXTRAS.items() if extra != "venues" and find_spec(name) is None]
     if missing:
         raise ConfigError(f"this needs {', '.join(missing)}: pip install 'greekdrift[demo]'")
 

@@ -1,0 +1,350 @@
+"""OKX through ccxt: coin-settled option chains, candles and funding of the perpetual; public questions alone.
+
+What ccxt is asked for are OKX's own answers, since its unified ones drop what a chain needs (the forward, and the
+multiplier of a contract: 1 BTC there, 0.01 BTC in truth). Text is turned into numbers here; an empty text is missing.
+Prices of options are in the coin, `fwdPx` and strikes in USD, volatilities fractions, stamps milliseconds.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from importlib import import_module
+from math import isfinite
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from greekdrift.book import Chain, Venue
+from greekdrift.book.instrument import Instrument, parse
+from greekdrift.errors import InstrumentError, VenueError
+from greekdrift.market import names, quality, schema
+from greekdrift.units import datetime64, from_datetime64, stamp
+
+TIMEOUT_SECONDS = 10.0
+PAGE = 100
+"""Candles or funding rates in one answer."""
+_WORDS = {"m": "minutes", "h": "hours", "d": "days"}
+
+Reply = Mapping[str, Any]
+Row = Mapping[str, Any]
+
+
+class Exchange(Protocol):
+    """What is used of `ccxt.okx`: methods that read what is public."""
+
+    def public_get_public_instruments(self, params: Reply) -> Reply: ...  # noqa: D102
+    def public_get_public_opt_summary(self, params: Reply) -> Reply: ...  # noqa: D102
+    def public_get_public_mark_price(self, params: Reply) -> Reply: ...  # noqa: D102
+    def public_get_public_open_interest(self, params: Reply) -> Reply: ...  # noqa: D102
+    def public_get_market_tickers(self, params: Reply) -> Reply: ...  # noqa: D102
+    def public_get_market_index_tickers(self, params: Reply) -> Reply: ...  # noqa: D102
+    def fetch_ohlcv(self, symbol: str, timeframe: str, since: int, limit: int) -> Sequence[Sequence[float]]: ...  # noqa: D102
+    def fetch_funding_rate_history(self, symbol: str, since: None, limit: int, params: Reply) -> Sequence[Row]: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """A chain, and how many contracts were left out of it by reason."""
+
+    chain: Chain
+    left_out: Mapping[str, int]
+
+
+def public() -> Exchange:
+    """The exchange, without an account; needs the extra `venues`."""
+    ccxt: Any = import_module("ccxt")
+    exchange: Exchange = ccxt.okx({"timeout": int(TIMEOUT_SECONDS * 1000.0), "enableRateLimit": True})
+    return exchange
+
+
+def snapshot(
+    exchange: Exchange,
+    currencies: Sequence[str],
+    *,
+    venue: Venue,
+    now: Callable[[], datetime],
+    oldest: timedelta = timedelta(minutes=1),
+    drop: Sequence[str] = (),
+) -> Snapshot:
+    """The chain of some coins: options and the coin-settled perpetual, as of the latest stamp of an option.
+
+    Known once the last answer has arrived, by `now`. A contract that is not live in the listing, has no mark, forward
+    or volatility, or whose summary is older than `oldest` is left out and counted; terms that contradict its name
+    refuse the snapshot. `drop` names filters of `market.quality`.
+    """
+    rows: list[dict[str, Any]] = []
+    left_out: Counter[str] = Counter()
+    for currency in currencies:
+        rows += _options(exchange, currency, venue, left_out)
+        rows.append(_perpetual(exchange, currency, venue))
+    stamps = [row["stamp"] for row in rows if row["is_option"]]
+    if not stamps:
+        raise VenueError(f"okx answered no option of {', '.join(currencies)} that can be used ({dict(left_out)}).")
+    newest = max(stamps)
+    fresh = [row for row in rows if not row["is_option"] or newest - row["stamp"] <= oldest / timedelta(milliseconds=1)]
+    left_out["stale"] += len(rows) - len(fresh)
+    as_of = _moment(newest)
+    known_at = now()
+    if known_at < as_of:
+        raise VenueError(f"okx stamps its answers {stamp(as_of)}, after {stamp(known_at)} here; set this clock.")
+    table = pd.DataFrame(fresh).drop(columns=["stamp", "is_option"])
+    table = table.assign(
+        snapshot_ts_utc=datetime64(as_of), known_at_utc=datetime64(known_at), origin="recorded", venue=venue.name
+    )
+    where = f"okx at {stamp(as_of)}"
+    quotes, reports = quality.apply(schema.quotes(table, where=where), drop, where=where)
+    left_out.update({report.filter: report.count for report in reports})
+    chain = schema.chain_of(quotes, venue=venue, as_of=as_of, known_after=timedelta(0), where=where)
+    return Snapshot(chain=chain, left_out=dict(sorted((+left_out).items())))
+
+
+def candles(
+    exchange: Exchange, currency: str, *, timeframe: str, since: datetime, now: Callable[[], datetime]
+) -> pd.DataFrame:
+    """Closed candles of the coin-settled perpetual, oldest first; what is not there is missing, never filled.
+
+    Columns: event_time_utc (opening), known_at_utc (closing), underlying, open, high, low, close in USD, and
+    volume_coin: what ccxt gives for coin-settled contracts is their volume in the coin.
+    """
+    length = _length(timeframe)
+    found: dict[int, Sequence[float]] = {}
+    step = int(length / timedelta(milliseconds=1))
+    at, limit = int(since.timestamp() * 1000.0), now()
+    while _moment(at) + length <= limit:
+        page = _asked(exchange.fetch_ohlcv, f"{currency}/USD:{currency}", timeframe, at, PAGE)
+        new = {int(row[0]): row for row in page if int(row[0]) >= at}
+        found |= new
+        # A page without a candle is a hole: what comes after it is asked for all the same.
+        at = (max(new) if new else at + (PAGE - 1) * step) + step
+    closed = [row for opened, row in sorted(found.items()) if _moment(opened) + length <= limit]
+    prices = np.array([row[1:6] for row in closed], dtype=np.float64).reshape(len(closed), 5)
+    _check_candles(prices, currency)
+    opened_at = [_moment(int(row[0])) for row in closed]
+    return pd.DataFrame(
+        {
+            "event_time_utc": pd.Series(opened_at, dtype="datetime64[us, UTC]"),
+            "known_at_utc": pd.Series([one + length for one in opened_at], dtype="datetime64[us, UTC]"),
+            "underlying": currency,
+            **{name: prices[:, at] for at, name in enumerate(("open", "high", "low", "close", "volume_coin"))},
+        }
+    )
+
+
+def funding(exchange: Exchange, currency: str, *, since: datetime, now: Callable[[], datetime]) -> pd.DataFrame:
+    """Funding rates that the coin-settled perpetual has paid, oldest first, as a series known when they were paid.
+
+    As far back as OKX still answers (three months), which is later than `since` may ask.
+
+    Columns: event_time_utc, known_at_utc, underlying, name ("funding"), value (share of the notional).
+    """
+    found: dict[int, float] = {}
+    earliest, limit = int(since.timestamp() * 1000.0), now()
+    before = int(limit.timestamp() * 1000.0) + 1
+    # OKX answers the newest rates before an instant, so that pages go back in time.
+    while True:
+        page = _asked(
+            exchange.fetch_funding_rate_history, f"{currency}/USD:{currency}", None, PAGE, {"after": str(before)}
+        )
+        new = {int(row["timestamp"]): _rate(row) for row in page if int(row["timestamp"]) < before}
+        found |= new
+        if not new or min(new) <= earliest:
+            break
+        before = min(new)
+    paid = [(one, rate) for one, rate in sorted(found.items()) if one >= earliest and _moment(one) <= limit]
+    moments = pd.Series([_moment(one) for one, _ in paid], dtype="datetime64[us, UTC]")
+    return pd.DataFrame(
+        {
+            "event_time_utc": moments,
+            "known_at_utc": moments,
+            "underlying": currency,
+            "name": "funding",
+            "value": np.array([rate for _, rate in paid], dtype=np.float64),
+        }
+    )
+
+
+def _options(exchange: Exchange, currency: str, venue: Venue, left_out: Counter[str]) -> list[dict[str, Any]]:
+    family = {"uly": f"{currency}-USD"}
+    listed = _rows(exchange.public_get_public_instruments, {"instType": "OPTION", **family})
+    summary = _rows(exchange.public_get_public_opt_summary, family)
+    marks = _rows(exchange.public_get_public_mark_price, {"instType": "OPTION", **family})
+    tickers = _rows(exchange.public_get_market_tickers, {"instType": "OPTION", **family})
+    interest = _rows(exchange.public_get_public_open_interest, {"instType": "OPTION", **family})
+    index = _index(exchange, currency)
+    rows = []
+    for name, row in summary.items():
+        terms = listed.get(name)
+        if terms is None or terms.get("state") != "live":
+            left_out["not listed"] += 1
+            continue
+        instrument = _instrument(name, terms, venue)
+        mark = _number(marks.get(name, {}), "markPx")
+        volatility, forward = _number(row, "markVol"), _number(row, "fwdPx")
+        if not (volatility > 0.0 and forward > 0.0 and mark >= 0.0):
+            left_out["no mark, forward or volatility"] += 1
+            continue
+        rows.append(
+            _row(
+                instrument,
+                size=_size(terms),
+                prices={"mark": mark, **_quoted(tickers.get(name, {}))},
+                reference=(volatility, forward, index),
+                amounts=(interest.get(name, {}), tickers.get(name, {})),
+                moment=_number(row, "ts"),
+            )
+        )
+    return rows
+
+
+def _perpetual(exchange: Exchange, currency: str, venue: Venue) -> dict[str, Any]:
+    """The row of the coin-settled perpetual; its mark is its forward."""
+    name, kind = f"{currency}-USD-SWAP", {"instType": "SWAP", "uly": f"{currency}-USD"}
+    terms = _one(_rows(exchange.public_get_public_instruments, kind), name)
+    mark = _number(_one(_rows(exchange.public_get_public_mark_price, kind), name), "markPx")
+    ticker = _one(_rows(exchange.public_get_market_tickers, kind), name)
+    interest = _one(_rows(exchange.public_get_public_open_interest, kind), name)
+    return _row(
+        parse(names.ours(name, venue=venue)),
+        size=_size(terms),
+        prices={"mark": mark, **_quoted(ticker)},
+        reference=(float("nan"), mark, _index(exchange, currency)),
+        amounts=(interest, ticker),
+        moment=_number(ticker, "ts"),
+    )
+
+
+def _row(
+    instrument: Instrument,
+    *,
+    size: float,
+    prices: Mapping[str, float],
+    reference: tuple[float, float, float],
+    amounts: tuple[Row, Row],
+    moment: float,
+) -> dict[str, Any]:
+    """One contract in the columns of a chain file."""
+    unit = "coin" if instrument.is_option else "usd"
+    empty = {f"{price}_price_{one}": float("nan") for price in schema.PRICES for one in ("coin", "usd")}
+    return {
+        "instrument_name": instrument.name,
+        "is_option": instrument.is_option,
+        "stamp": moment,
+        **empty,
+        **{f"{price}_price_{unit}": value for price, value in prices.items()},
+        "mark_iv": reference[0],
+        "forward_price_usd": reference[1],
+        "index_price_usd": reference[2],
+        "open_interest_coin": _number(amounts[0], "oi") * size,
+        "volume_24h_coin": _number(amounts[1], "vol24h") * size,
+        "contract_size": size,
+    }
+
+
+def _instrument(name: str, terms: Row, venue: Venue) -> Instrument:
+    """Our contract of a listed option; terms that contradict the name are refused."""
+    try:
+        instrument = parse(names.ours(name, venue=venue))
+    except InstrumentError as problem:
+        raise VenueError(f"okx lists a contract that cannot be read: {problem}") from None
+    strike, expiry = _number(terms, "stk"), _number(terms, "expTime")
+    side = {"C": True, "P": False}.get(str(terms.get("optType")))
+    said = (strike, _moment(expiry) if isfinite(expiry) else None, side, str(terms.get("settleCcy")))
+    if said != (instrument.strike, instrument.expiry, instrument.is_call, instrument.currency):
+        raise VenueError(f"okx lists {name} with strike, expiry, side and currency {said}, which its name denies.")
+    return instrument
+
+
+def _size(terms: Row) -> float:
+    """Coins of an option, USD of a perpetual: the contract's value times its multiplier."""
+    size = _number(terms, "ctVal") * _number(terms, "ctMult")
+    if not size > 0.0:
+        raise VenueError(f"okx lists {terms.get('instId')} with a size of {size}; it cannot be used.")
+    return size
+
+
+def _quoted(ticker: Row) -> dict[str, float]:
+    """Bid and ask; 0 is no quote."""
+    found = {"bid": _number(ticker, "bidPx"), "ask": _number(ticker, "askPx")}
+    return {name: value if value > 0.0 else float("nan") for name, value in found.items()}
+
+
+def _index(exchange: Exchange, currency: str) -> float:
+    name = f"{currency}-USD"
+    price = _number(_one(_rows(exchange.public_get_market_index_tickers, {"instId": name}), name), "idxPx")
+    if not price > 0.0:
+        raise VenueError(f"okx has no index price of {name}.")
+    return price
+
+
+def _rows(call: Callable[[Reply], Reply], params: Reply) -> dict[str, Row]:
+    """Rows of an answer by contract; an answer of another form is refused."""
+    reply = _asked(call, params)
+    rows = reply.get("data") if isinstance(reply, Mapping) else None
+    if not isinstance(rows, list) or str(reply.get("code")) != "0":
+        raise VenueError(f"okx answered {dict(params)} with {str(reply)[:200]}, which holds no data.")
+    found = {}
+    for row in rows:
+        if not isinstance(row, Mapping) or not isinstance(row.get("instId"), str):
+            raise VenueError(f"okx answered {dict(params)} with a row that names no contract: {str(row)[:200]}.")
+        found[row["instId"]] = row
+    return found
+
+
+def _one(rows: Mapping[str, Row], name: str) -> Row:
+    if name not in rows:
+        raise VenueError(f"okx did not answer for {name}.")
+    return rows[name]
+
+
+def _asked(call: Callable[..., Any], *arguments: Any) -> Any:
+    """The answer of ccxt; its errors become ours, anything else goes through."""
+    try:
+        return call(*arguments)
+    except Exception as problem:
+        if type(problem).__module__.partition(".")[0] != "ccxt":
+            raise
+        fact = f"{type(problem).__name__}: {str(problem)[:300]}"
+        raise VenueError(f"okx cannot be asked ({fact}); try again later.") from None
+
+
+def _number(row: Row, name: str) -> float:
+    """A number that OKX writes as text; absent, empty and NaN are missing."""
+    text = row.get(name)
+    if text is None or text == "":
+        return float("nan")
+    try:
+        value = float(text)
+    except (TypeError, ValueError):
+        raise VenueError(f"okx says {name} = {str(text)[:60]!r} of {row.get('instId')}, which is no number.") from None
+    if abs(value) == float("inf"):
+        raise VenueError(f"okx says {name} = {text!r} of {row.get('instId')}, which is no number.")
+    return value
+
+
+def _rate(row: Row) -> float:
+    value = row.get("fundingRate")
+    if value is None or not isfinite(float(value)):
+        raise VenueError(f"okx says a funding rate of {value} at {row.get('timestamp')}, which is no number.")
+    return float(value)
+
+
+def _check_candles(prices: np.ndarray, currency: str) -> None:
+    opened, high, low, close = (prices[:, at] for at in range(4))
+    is_sound = (low > 0.0) & (low <= np.minimum(opened, close)) & (high >= np.maximum(opened, close))
+    is_sound &= np.isfinite(prices[:, :4]).all(axis=1)
+    if not np.all(is_sound):
+        raise VenueError(f"okx answered a candle of {currency} whose prices {prices[~is_sound][0]} are in no order.")
+
+
+def _length(timeframe: str) -> timedelta:
+    """Length of a candle such as 1m, 4h or 1d."""
+    number, unit = timeframe[:-1], timeframe[-1:]
+    if unit not in _WORDS or not number.isdigit() or int(number) == 0:
+        raise VenueError(f'"{timeframe}" is no length of a candle; write 1m, 1h or 1d.')
+    return timedelta(**{_WORDS[unit]: int(number)})
+
+
+def _moment(milliseconds: float) -> datetime:
+    return from_datetime64(np.datetime64(int(milliseconds), "ms"))

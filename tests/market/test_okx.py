@@ -1,0 +1,265 @@
+"""OKX through a stand-in for ccxt that answers hand-written payloads: chains, candles, funding, and what is refused."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from greekdrift.book import Venue
+from greekdrift.book.instrument import parse
+from greekdrift.config import load_venue
+from greekdrift.errors import ChainError, ConfigError, VenueError
+from greekdrift.greeks import compute
+from greekdrift.market import okx
+
+AS_OF = datetime(2026, 6, 20, 10, tzinfo=UTC)
+EXPIRY = datetime(2026, 7, 31, 8, tzinfo=UTC)
+FORWARD, SPOT = 70_400.0, 70_000.0
+STRIKES = (60_000, 70_000, 80_000)
+SWAP = "BTC-USD-SWAP"
+HOLE = range(7, 130)
+
+
+def milliseconds(moment: datetime) -> str:
+    return str(int(moment.timestamp() * 1000))
+
+
+class Answers:
+    """What the exchange says, by question; each answer may be changed before it is given."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.problem: Exception | None = None
+        self.data: dict[str, list[dict[str, Any]]] = {name: [] for name in ("terms", "summary", "mark", "oi", "ticker")}
+        self.index = [{"instId": "BTC-USD", "idxPx": str(SPOT), "ts": milliseconds(AS_OF)}]
+        years = (EXPIRY - AS_OF).total_seconds() / 31_536_000.0
+        for strike in STRIKES:
+            for side in "CP":
+                self._option(f"BTC-USD-260731-{strike}-{side}", float(strike), side, years)
+        self.data["terms"].append(
+            {"instId": SWAP, "instType": "SWAP", "ctVal": "100", "ctMult": "1", "settleCcy": "BTC", "state": "live"}
+        )
+        self.data["mark"].append({"instId": SWAP, "instType": "SWAP", "markPx": "70010.5"})
+        self.data["oi"].append({"instId": SWAP, "instType": "SWAP", "oi": "900000"})
+        self.data["ticker"].append(
+            {"instId": SWAP, "instType": "SWAP", "bidPx": "70010.4", "askPx": "70010.6", "vol24h": "5000000",
+             "ts": milliseconds(AS_OF)}
+        )  # fmt: skip
+
+    def _option(self, name: str, strike: float, side: str, years: float) -> None:
+        price = compute(
+            ["price"], forward=FORWARD, strike=strike, volatility=0.53, time_to_expiry=years, is_call=side == "C"
+        )["price"]
+        mark = float(price) / FORWARD
+        self.data["terms"].append(
+            {"instId": name, "ctVal": "1", "ctMult": "0.01", "settleCcy": "BTC", "stk": f"{strike:g}",
+             "optType": side, "expTime": milliseconds(EXPIRY), "state": "live", "lotSz": "1", "tickSz": "0.0001"}
+        )  # fmt: skip
+        self.data["summary"].append(
+            {"instId": name, "markVol": "0.53", "bidVol": "0", "askVol": "0.55", "fwdPx": str(FORWARD),
+             "ts": milliseconds(AS_OF)}
+        )  # fmt: skip
+        self.data["mark"].append({"instId": name, "instType": "OPTION", "markPx": f"{mark:.10f}"})
+        self.data["oi"].append({"instId": name, "instType": "OPTION", "oi": "300", "oiCcy": "3"})
+        self.data["ticker"].append(
+            {"instId": name, "bidPx": "", "askPx": f"{mark + 0.002:.4f}", "vol24h": "250", "last": ""}
+        )  # fmt: skip
+
+    def _said(self, name: str, params: Any) -> dict[str, Any]:
+        self.asked.append(name)
+        if self.problem is not None:
+            raise self.problem
+        kind = params.get("instType", "OPTION")
+        rows = [row for row in self.data[name] if row.get("instType", kind) == kind]
+        return {"code": "0", "msg": "", "data": rows}
+
+    def public_get_public_instruments(self, params: Any) -> Any:
+        return self._said("terms", params)
+
+    def public_get_public_opt_summary(self, params: Any) -> Any:
+        return self._said("summary", params)
+
+    def public_get_public_mark_price(self, params: Any) -> Any:
+        return self._said("mark", params)
+
+    def public_get_public_open_interest(self, params: Any) -> Any:
+        return self._said("oi", params)
+
+    def public_get_market_tickers(self, params: Any) -> Any:
+        return self._said("ticker", params)
+
+    def public_get_market_index_tickers(self, params: Any) -> Any:
+        return {"code": "0", "data": self.index}
+
+    def fetch_ohlcv(self, symbol: str, timeframe: str, since: int, limit: int) -> Any:
+        hour = 3_600_000
+        start = int((AS_OF - timedelta(hours=250)).timestamp() * 1000)
+        opened = [start + n * hour for n in range(251) if n not in HOLE]
+        return [[one, 100.0, 110.0, 90.0, 105.0, 7.0] for one in opened if since <= one < since + limit * hour]
+
+    def fetch_funding_rate_history(self, symbol: str, since: None, limit: int, params: Any) -> Any:
+        """The newest rates before an instant, oldest first, as ccxt sorts them."""
+        step = 8 * 3_600_000
+        start = int((AS_OF - timedelta(hours=2000)).timestamp() * 1000)
+        paid = [start + n * step for n in range(260)]
+        rates = [{"timestamp": one, "fundingRate": 1e-4, "info": {}} for one in paid if one < int(params["after"])]
+        return rates[-limit:]
+
+
+@pytest.fixture
+def exchange() -> Answers:
+    return Answers()
+
+
+@pytest.fixture(scope="module")
+def venue() -> Venue:
+    return load_venue("okx")
+
+
+def now() -> datetime:
+    return AS_OF + timedelta(seconds=1)
+
+
+def taken(exchange: Answers, venue: Venue, **options: Any) -> okx.Snapshot:
+    return okx.snapshot(exchange, ["BTC"], venue=venue, **{"now": now, **options})
+
+
+def test_a_chain_in_our_units(exchange: Answers, venue: Venue) -> None:
+    found = taken(exchange, venue)
+    chain = found.chain
+    assert (chain.venue, chain.as_of, chain.known_at, chain.origin) == ("okx", AS_OF, now(), "recorded")
+    assert len(chain) == 2 * len(STRIKES) + 1
+    assert found.left_out == {}
+    row = chain.row_of["BTC-31JUL26-70000-C"]
+    assert (chain.contract_size[row], chain.open_interest[row], chain.volume_24h[row]) == (0.01, 300.0, 250.0)
+    assert (chain.forward[row], chain.mark_iv[row], chain.index_price["BTC"]) == (FORWARD, 0.53, SPOT)
+    assert np.isnan(chain.bid[row])
+    assert chain.ask[row] > chain.mark[row]
+    perpetual = chain.row_of["BTC-PERPETUAL"]
+    assert (chain.contract_size[perpetual], chain.mark[perpetual]) == (100.0, 70_010.5)
+    assert (chain.bid[perpetual], chain.open_interest[perpetual]) == (70_010.4, 900_000.0)
+    assert chain.settlement_average_minutes == 30.0
+
+
+def test_contracts_that_cannot_be_used_are_counted(exchange: Answers, venue: Venue) -> None:
+    exchange.data["terms"][0]["state"] = "suspend"
+    exchange.data["summary"][1]["markVol"] = ""
+    exchange.data["mark"][2]["markPx"] = "NaN"
+    exchange.data["summary"][3]["ts"] = milliseconds(AS_OF - timedelta(minutes=5))
+    found = taken(exchange, venue)
+    assert found.left_out == {"not listed": 1, "no mark, forward or volatility": 2, "stale": 1}
+    assert len(found.chain) == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda one: one.data["terms"][0].update(stk="61000"), "which its name denies"),
+        (lambda one: one.data["terms"][0].update(settleCcy="USDC"), "which its name denies"),
+        (lambda one: one.data["terms"][0].update(ctMult=""), "with a size of nan"),
+        (lambda one: one.data["summary"][0].update(markVol="high"), "is no number"),
+        (lambda one: one.data["summary"][0].update(fwdPx="inf"), "is no number"),
+        (lambda one: one.data["summary"].clear(), "no option of BTC"),
+        (lambda one: one.data["mark"].pop(), "did not answer for BTC-USD-SWAP"),
+        (lambda one: one.index[0].update(idxPx="0"), "no index price"),
+        (lambda one: one.data["oi"].insert(0, {"oi": "1"}), "names no contract"),
+        (lambda one: one.data["summary"][0].update(ts=milliseconds(AS_OF + timedelta(hours=1))), "set this clock"),
+    ],
+)
+def test_answers_that_cannot_be_are_refused(
+    exchange: Answers, venue: Venue, change: Callable[[Answers], object], said: str
+) -> None:
+    change(exchange)
+    with pytest.raises(VenueError, match=said):
+        taken(exchange, venue)
+
+
+@pytest.mark.parametrize("reply", [None, [], {"code": "50011", "msg": "Too Many Requests"}, {"code": "0", "data": {}}])
+def test_answers_of_another_form_are_refused(
+    exchange: Answers, venue: Venue, reply: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exchange, "public_get_public_opt_summary", lambda params: reply)
+    with pytest.raises(VenueError, match="holds no data"):
+        taken(exchange, venue)
+
+
+def test_errors_of_ccxt_become_ours_and_no_other(exchange: Answers, venue: Venue) -> None:
+    exchange.problem = type("RequestTimeout", (Exception,), {"__module__": "ccxt.base.errors"})("no answer")
+    with pytest.raises(VenueError, match="RequestTimeout: no answer"):
+        taken(exchange, venue)
+    exchange.problem = RuntimeError("a fault of ours")
+    with pytest.raises(RuntimeError, match="a fault of ours"):
+        taken(exchange, venue)
+
+
+def test_a_crossed_quote_is_refused_or_dropped_and_counted(exchange: Answers, venue: Venue) -> None:
+    exchange.data["ticker"][0].update(bidPx="0.1700", askPx="0.1600")
+    with pytest.raises(ChainError, match="above ask"):
+        taken(exchange, venue)
+    assert taken(exchange, venue, drop=("uncrossed",)).left_out == {"uncrossed": 1}
+
+
+def test_closed_candles_alone_and_holes_stay_holes(exchange: Answers) -> None:
+    since = AS_OF - timedelta(hours=250)
+    table = okx.candles(exchange, "BTC", timeframe="1h", since=since, now=now)
+    assert len(table) == 250 - len(HOLE)
+    assert (table["known_at_utc"] - table["event_time_utc"] == timedelta(hours=1)).all()
+    assert table["known_at_utc"].max() == AS_OF
+    gaps = table["event_time_utc"].diff().dropna()
+    assert sorted(set(gaps)) == [timedelta(hours=1), timedelta(hours=1 + len(HOLE))]
+    with pytest.raises(VenueError, match="no length of a candle"):
+        okx.candles(exchange, "BTC", timeframe="1x", since=since, now=now)
+
+
+def test_a_candle_in_no_order_is_refused(exchange: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
+    bad = [[int((AS_OF - timedelta(hours=2)).timestamp() * 1000), 100.0, 99.0, 90.0, 105.0, 7.0]]
+    monkeypatch.setattr(exchange, "fetch_ohlcv", lambda *_: bad)
+    with pytest.raises(VenueError, match="in no order"):
+        okx.candles(exchange, "BTC", timeframe="1h", since=AS_OF - timedelta(hours=3), now=now)
+
+
+def test_funding_is_known_when_it_is_paid(exchange: Answers) -> None:
+    table = okx.funding(exchange, "BTC", since=AS_OF - timedelta(hours=2000), now=now)
+    assert len(table) == 251
+    assert len(okx.funding(exchange, "BTC", since=AS_OF - timedelta(hours=80), now=now)) == 11
+    assert table["event_time_utc"].max() <= AS_OF
+    assert (table["event_time_utc"] == table["known_at_utc"]).all()
+    assert set(table["value"]) == {1e-4}
+
+
+def test_what_the_venue_file_does_not_know_is_an_error(venue: Venue) -> None:
+    assert venue.product(parse("BTC-31JUL26-70000-C")).fee_cap == 0.07
+    with pytest.raises(ConfigError, match="lists no inverse future"):
+        venue.product(parse("BTC-31JUL26"))
+
+
+@pytest.mark.shared
+def test_a_recorded_summary_is_read(exchange: Answers, venue: Venue, shared: Path) -> None:
+    path = shared / "data" / "api_payloads" / "recorded" / "okx_opt_summary.json"
+    summary = json.loads(path.read_text())
+    moment = datetime.fromtimestamp(int(summary[0]["ts"]) / 1000.0, UTC)
+    names = [row["instId"] for row in summary]
+    exchange.data["summary"] = summary
+    exchange.index[0]["idxPx"] = "92000"
+    for row in exchange.data["terms"][:2]:
+        row.update(expTime=milliseconds(datetime(2025, 3, 28, 8, tzinfo=UTC)), stk="92000")
+    for table in ("terms", "oi", "ticker", "mark"):
+        for row, name in zip(exchange.data[table][:2], names, strict=True):
+            row["instId"] = name
+    years = (datetime(2025, 3, 28, 8, tzinfo=UTC) - moment).total_seconds() / 31_536_000.0
+    for row, of in zip(exchange.data["mark"][:2], summary, strict=True):
+        at = {"forward": float(of["fwdPx"]), "strike": 92_000.0, "volatility": float(of["markVol"])}
+        price = compute(["price"], **at, time_to_expiry=years, is_call=row["instId"].endswith("C"))["price"]
+        row["markPx"] = f"{float(price) / at['forward']:.10f}"
+    for row in exchange.data["ticker"][:2]:
+        row["askPx"] = ""
+    for table in ("mark", "ticker"):
+        exchange.data[table][-1].update(markPx="92010", bidPx="92009", askPx="92011")
+    chain = taken(exchange, venue, now=lambda: moment).chain
+    assert chain.as_of == moment
+    call = chain.row_of["BTC-28MAR25-92000-C"]
+    assert (chain.mark_iv[call], chain.forward[call]) == (0.53, 92_150.5)
