@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -61,7 +62,7 @@ def collect(settings: Mapping[str, Any]) -> None:
                 "pid": os.getpid(),
                 "as_of": stamp(what.as_of),
                 "files": files,
-                "rejected": facts.get("rejected", {}),
+                "rejected": Counter(facts.get("rejected", {})) + Counter(facts.get("rejected_messages", {})),
                 "resident": resident(),
             }
         )
