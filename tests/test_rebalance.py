@@ -196,6 +196,17 @@ def test_each_account_gets_its_outcome(decisions):
     assert "not listed" in lost.reasons[0]
 
 
+def test_a_position_forecast_along_a_stand_in_says_so(run, chain, accounts):
+    desk, ether = accounts[0], accounts[2]
+    held = chain.rows(desk.quantities())
+    own = np.flatnonzero((chain.expiry == chain.expiry[held[0]]) & (chain.underlying == "BTC") & chain.is_option)
+    volatility = chain.mark_iv.copy()
+    volatility[own] *= np.where(np.searchsorted(np.unique(chain.strike[own]), chain.strike[own]) % 2, 1.5, 0.7)
+    first, second = run((desk, ether), chain=replace(chain, mark_iv=volatility))
+    assert any("stand-in" in reason and "exceeds 3" in reason for reason in first.reasons)
+    assert not any("stand-in" in reason for reason in second.reasons)
+
+
 def test_nothing_unverified_leaves(decisions):
     for decision in decisions:
         is_hold = decision.outcome is Outcome.HOLD

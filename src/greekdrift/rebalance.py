@@ -28,6 +28,7 @@ from greekdrift.policy.ahead import ahead, part
 from greekdrift.policy.breach import quantities
 from greekdrift.surface import fit
 from greekdrift.surface.revalue import Revaluation, revalue
+from greekdrift.surface.slices import Refusal
 from greekdrift.units import aware, datetime64, from_datetime64, stamp
 from greekdrift.verify import Certificate, Refused, Verified, verify
 
@@ -60,11 +61,15 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Outlook:
-    """What the forecaster says of the market, repriced once for all accounts; or the reason why there is nothing."""
+    """What the forecaster says of the market, repriced once for all accounts; or the reason why there is nothing.
+
+    `refused` are the expiries whose volatilities are moved along a stand-in, for their quotes gave no smile.
+    """
 
     revaluation: Revaluation | None
     source: str
     reason: str
+    refused: tuple[Refusal, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +172,7 @@ def _outlook(
     if reason or predictor is None or history is None or not alive:
         return Outlook(revaluation=None, source="", reason=reason)
     try:
-        surface = fit.fit(chain)
+        surface = fit.fit(chain, as_of=now)
     except GreekdriftError as problem:
         return Outlook(revaluation=None, source="", reason=f"the surface does not fit: {problem}")
     try:
@@ -178,7 +183,7 @@ def _outlook(
         return Outlook(
             revaluation=None, source="", reason=f"the forecast failed: {str(problem) or type(problem).__name__}"
         )
-    return Outlook(revaluation=repriced, source=scenarios.provenance, reason="")
+    return Outlook(revaluation=repriced, source=scenarios.provenance, reason="", refused=surface.refused)
 
 
 def _no_forecast(
@@ -212,6 +217,20 @@ def _missing(case: policy.Case, underlyings: Sequence[str]) -> list[str]:
     return sorted(mine - set(underlyings))
 
 
+def _stand_ins(case: policy.Case, refused: Sequence[Refusal]) -> list[str]:
+    """What the account holds on expiries that the surface refused: forecast along a stand-in, which is said."""
+    rows = case.chain.rows(case.account.quantities()) if case.account.positions else np.zeros(0, dtype=np.int64)
+    rows = rows[case.chain.is_option[rows]]
+    held = {
+        (str(name), moment) for name, moment in zip(case.chain.underlying[rows], case.chain.expiry[rows], strict=True)
+    }
+    return [
+        f"{one.underlying} {stamp(one.expiry)} is forecast along a stand-in for its smile: {one.reason}"
+        for one in refused
+        if (one.underlying, datetime64(one.expiry)) in held
+    ]
+
+
 def _decided(
     account: Account, case: policy.Case | str, outlook: Outlook, terms: Terms, *, previous: float | None
 ) -> Decision:
@@ -235,6 +254,7 @@ def _decide(case: policy.Case, outlook: Outlook, terms: Terms, *, previous: floa
         reasons.append(f"the model does not know {', '.join(missing)}")
     elif repriced is not None:
         own = part(repriced, rows=case.universe.rows)
+        reasons += _stand_ins(case, outlook.refused)
         try:
             seen = _forecast(case, own, source=outlook.source)
             wanted = policy.propose(

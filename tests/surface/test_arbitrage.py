@@ -53,3 +53,26 @@ def test_crossing_expiries_are_found_where_they_cross(surface):
 
 def test_the_fitted_surface_of_clean_smiles_is_clean(surface):
     assert [one for one in arbitrage.check(surface) if one.kind == "butterfly"] == []
+
+
+def test_a_crossing_beyond_five_deviations_of_the_earlier_is_found(surface):
+    near = make(Parameters(a=0.002, b=0.08, rho=0.0, m=0.0, s=0.1), surface, 0.05)
+    far = make(Parameters(a=0.09, b=0.0, rho=0.0, m=0.0, s=0.1), surface, 0.5)
+    far = replace(far, expiry=near.expiry + timedelta(days=90))
+    assert 5.0 * near.deviation < 1.1 < 5.0 * far.deviation
+    (found,) = arbitrage.check(Surface(as_of=surface.as_of, slices=(near, far)))
+    assert found.kind == "calendar"
+    assert abs(found.at_deviations) * near.deviation > 1.1
+
+
+def test_a_slice_is_held_to_what_it_claims(surface):
+    one = make(Parameters(a=0.04 - 21.0, b=2.1, rho=0.0, m=0.0, s=10.0), surface)
+    assert arbitrage.check(Surface(as_of=surface.as_of, slices=(replace(one, arbitrage_free=(0.0, 0.0)),))) == ()
+    claims = replace(one, arbitrage_free=(-60.0, 60.0))
+    assert [found.kind for found in arbitrage.check(Surface(as_of=surface.as_of, slices=(claims,)))] == ["butterfly"]
+
+
+def test_a_kink_between_the_points_of_an_even_grid_is_found(surface):
+    sharp = make(Parameters(a=0.039999, b=0.3, rho=0.0, m=0.3511, s=1e-6), surface)
+    (found,) = arbitrage.check(Surface(as_of=surface.as_of, slices=(sharp,)))
+    assert found.kind == "butterfly"

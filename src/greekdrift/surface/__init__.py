@@ -4,9 +4,21 @@
 quantities of contracts under scenarios and `books.books` those of whole accounts.
 """
 
+from greekdrift.surface.clock import Clock, Event
 from greekdrift.surface.revalue import Revaluation
-from greekdrift.surface.slices import Slice, Surface
+from greekdrift.surface.slices import Refusal, Slice, Surface
 from greekdrift.surface.state import FACTORS, PILLARS, State
 from greekdrift.surface.svi import Parameters
 
-__all__ = ["FACTORS", "PILLARS", "Parameters", "Revaluation", "Slice", "State", "Surface"]
+__all__ = [
+    "FACTORS",
+    "PILLARS",
+    "Clock",
+    "Event",
+    "Parameters",
+    "Refusal",
+    "Revaluation",
+    "Slice",
+    "State",
+    "Surface",
+]

@@ -16,6 +16,8 @@ Curve = Float[ndarray, "*curve"]
 RANGE = 5.0
 """Checks reach this many standard deviations σ√τ on either side of the forward, and say so."""
 POINTS = 401
+CENTRE = np.sinh(np.linspace(-6.0, 6.0, 61))
+"""Shares of s on either side of m: where a slice bends, however narrow that is beside the range."""
 TOLERANCE = 1e-9
 
 
@@ -84,10 +86,12 @@ class Violation:
 
 
 def check(surface: Surface, *, deviations: float = RANGE) -> tuple[Violation, ...]:
-    """All butterfly and calendar violations of a surface within ±deviations σ_atm√τ (of the shorter slice of a pair).
+    """All butterfly and calendar violations of a surface within ±deviations σ_atm√τ, and wherever slices claim none.
 
-    `worst` is the least g of a butterfly, and the least gap of a calendar pair as a share of the shorter slice's
-    at-the-money total variance; `at_deviations` says where, in standard deviations. `expiry` is the shorter one's.
+    A slice is looked at within that range and its `arbitrage_free`, a pair of neighbours within the ranges of both.
+    `worst` is the least g of a butterfly (−1 where total variance is not above 0), and the least gap of a calendar pair
+    as a share of the shorter slice's at-the-money total variance; `at_deviations` says where, in standard deviations of
+    the shorter one, whose `expiry` is named.
     """
     found = []
     for name in surface.underlyings:
@@ -99,15 +103,28 @@ def check(surface: Surface, *, deviations: float = RANGE) -> tuple[Violation, ..
     return tuple(found)
 
 
+def _points(slices: tuple[Slice, ...], deviations: float) -> Float[ndarray, " point"]:
+    """Sorted log-moneyness over all that the slices cover or claim, denser where each of them bends."""
+    widest = deviations * max(one.deviation for one in slices)
+    low = min(-widest, *(one.arbitrage_free[0] for one in slices))
+    high = max(widest, *(one.arbitrage_free[1] for one in slices))
+    bends = [one.parameters.m + one.parameters.s * CENTRE for one in slices]
+    inner = np.linspace(-widest, widest, POINTS)
+    return np.unique(np.clip(np.concatenate([np.linspace(low, high, POINTS), inner, *bends]), low, high))
+
+
 def _butterfly(one: Slice, deviations: float) -> list[Violation]:
-    at = grid(one, deviations)
+    at = _points((one,), deviations)
     p = one.parameters
-    values = butterfly_g(at, a=p.a, b=p.b, rho=p.rho, m=p.m, s=p.s)
+    variance = one.total_variance(at)
+    is_alive = variance > 0.0
+    values = np.full(at.size, -1.0)
+    values[is_alive] = butterfly_g(at[is_alive], a=p.a, b=p.b, rho=p.rho, m=p.m, s=p.s)
     return _violation("butterfly", one, at, values)
 
 
 def _calendar(earlier: Slice, later: Slice, deviations: float) -> list[Violation]:
-    at = grid(earlier, deviations)
+    at = _points((earlier, later), deviations)
     values = calendar_gap(earlier, later, at) / earlier.deviation**2
     return _violation("calendar", earlier, at, values)
 
