@@ -1,6 +1,6 @@
 """The collector as a program, against a venue on this machine."""
 
-import importlib.util
+import asyncio
 import json
 import os
 import signal
@@ -9,14 +9,21 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import httpx
 import pytest
+from tests.market.collect.conftest import Venue
+from tests.market.collect.test_stream import Streaming
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.http11 import Request, Response
 
-HERE = Path(__file__).resolve().parent
+from greekdrift.config import load_venue
+from greekdrift.market.simulate import SimulatedSource
 
 
 class Present:
@@ -28,19 +35,10 @@ class Present:
 
 
 @pytest.fixture(scope="module")
-def venue() -> Any:
-    from greekdrift.config import load_venue
-    from greekdrift.market.simulate import SimulatedSource
-
-    spec = importlib.util.spec_from_file_location("venue_by_hand", HERE.parent / "market" / "collect" / "conftest.py")
-    assert spec is not None
-    assert spec.loader is not None
-    page = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = page
-    spec.loader.exec_module(page)
+def venue() -> Venue:
     start = datetime.now(UTC).replace(microsecond=0)
     source = SimulatedSource(venue=load_venue("deribit"), seed=3, days=1.0, start=start)
-    return page.Venue(source.chain(source.snapshots()[0]), Present())
+    return Venue(source.chain(source.snapshots()[0]), Present())
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +60,37 @@ def address(venue: Any) -> Iterator[str]:
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture(scope="module")
+def stream_address(venue: Venue) -> Iterator[str]:
+    """Calls and the stream at one address, as the venue has them."""
+
+    def answer(connection: ServerConnection, request: Request) -> Response | None:
+        if not request.path.startswith("/api/"):
+            return None
+        return connection.respond(HTTPStatus.OK, venue(httpx.Request("GET", f"http://127.0.0.1{request.path}")).text)
+
+    async def serving() -> None:
+        async with serve(Streaming(venue.chain), "127.0.0.1", 0, process_request=answer) as server:
+            ports.put(server.sockets[0].getsockname()[1])
+            await asyncio.to_thread(over.wait)
+
+    ports: SimpleQueue[int] = SimpleQueue()
+    over = threading.Event()
+    thread = threading.Thread(target=asyncio.run, args=(serving(),), daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{ports.get(timeout=30.0)}"
+    over.set()
+    thread.join(timeout=10.0)
+
+
+def test_the_stream_as_a_program(run: Callable, stream_address: str, tmp_path: Path) -> None:
+    done = run("collect", "deribit", "--once", "--stream", "--depth", "--out", tmp_path, "--base-url", stream_address)
+    assert done.code == 0, done.err
+    assert "chain, 8 series" in done.err
+    assert "depth rows, 0 rejected" in done.err
+    assert run("data", "validate", tmp_path).code == 0
 
 
 def test_one_snapshot_is_collected_and_used(run: Callable, address: str, tmp_path: Path) -> None:

@@ -173,6 +173,18 @@ def test_snapshots_of_the_stream_carry_sizes_and_series(present: Chain, tmp_path
     assert set(series["name"]) == {"index", "current_funding", "funding_8h", "dvol"}
 
 
+def test_the_first_snapshot_waits_for_every_contract_and_not_for_ever(present: Chain, tmp_path: Path) -> None:
+    streaming = Streaming(present)
+    fresh = streaming.ticker
+    quiet = {one.name for one in present.instruments[:5]}
+    streaming.ticker = lambda one: fresh(one) | ({"mark_price": None} if one in quiet else {})  # type: ignore[method-assign]
+    tally, _, _ = run(streaming, tmp_path, count=1)
+    assert tally.snapshots == 1
+    assert pq.read_table(manifest.files(tmp_path)[0]).num_rows == len(present) - 5
+    (line,) = [line.body for line in manifest.Walk(tmp_path / manifest.NAME)]
+    assert line["absent"] == 5
+
+
 def test_a_heartbeat_is_answered(present: Chain, tmp_path: Path) -> None:
     streaming = Streaming(present)
 

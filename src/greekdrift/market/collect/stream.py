@@ -37,7 +37,7 @@ PATH = "/ws/api/v2"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """Seconds: heartbeats, silence that ends a connection, back-off, waiting for the first tickers; and bounds.
+    """Seconds: heartbeats, silence that ends a connection, back-off, waiting for first and for more tickers; bounds.
 
     Deribit allows 500 channels a subscription, ten subscriptions at once and three a second: between them is a `pause`.
     """
@@ -48,6 +48,7 @@ class Patience:
     first_wait: float = 0.5
     longest_wait: float = 60.0
     first_tickers: float = 30.0
+    settle: float = 0.25
     per_subscription: int = 500
     pause: float = 0.35
     queue: int = 256
@@ -268,11 +269,11 @@ class StreamSnapshots(RestSnapshots):
         self._names = names
 
     async def _await_tickers(self, until: float) -> None:
-        """Until enough contracts have a ticker and each coin an index; refused if that takes too long."""
-        enough = (1.0 - self._tolerance.most_rejected) * len(self._names)
-        end = asyncio.get_running_loop().time() + self._patience.first_tickers
-        while not self._is_ready(enough):
-            if asyncio.get_running_loop().time() >= end or self._clock.monotonic() >= until:
+        """Until every contract has a ticker, or enough have one and no more come; refused if that takes too long."""
+        now = asyncio.get_running_loop().time
+        end, came, count = now() + self._patience.first_tickers, now(), -1
+        while not (self._is_ready(len(self._names)) or (self._is_ready(self._enough) and now() > came)):
+            if now() >= end or self._clock.monotonic() >= until:
                 state = "connected" if self.feed.is_connected else "not connected"
                 ahead = self.mirror.take_rejects().counts().get(Reason.AHEAD, 0)
                 raise Refusal(
@@ -280,7 +281,13 @@ class StreamSnapshots(RestSnapshots):
                     f"the stream is {state}; {len(self.mirror.tickers)} of {len(self._names)} contracts have a ticker, "
                     f"{ahead} messages were stamped over {self._bounds.clock_skew:g} s ahead of this machine's clock",
                 )
+            if len(self.mirror.tickers) != count:
+                count, came = len(self.mirror.tickers), now() + self._patience.settle
             await asyncio.sleep(0.02)
+
+    @property
+    def _enough(self) -> float:
+        return (1.0 - self._tolerance.most_rejected) * len(self._names)
 
     def _is_ready(self, enough: float) -> bool:
         has_index = all((coin, "index") in self.mirror.series for coin in self._currencies)
