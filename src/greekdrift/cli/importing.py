@@ -54,13 +54,13 @@ def command(
     shown. What cannot be told is refused with what to say. Recorded ticks
     (Tardis options_chain files, in order of time) become chains at --every.
 
-    Look first:
+    Example, look first:
     greekdrift data import mine.csv --dry-run
 
-    Then write:
+    Example, then write:
     greekdrift data import mine.csv --map vol=mark_iv --out chain.parquet
 
-    A day of ticks as hourly chains:
+    Example, a day of ticks as hourly chains:
     greekdrift data import 2024-01-01_OPTIONS.csv.gz --every 1h --out chains.parquet
     """
     from greekdrift.errors import InputError

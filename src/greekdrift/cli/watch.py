@@ -64,10 +64,10 @@ def command(
     the watch goes on; a hook that fails ends it with code 1. --once ends with
     0 inside, 1 breach, 3 unknown. Ctrl-C ends it with 0.
 
-    Look once:
+    Example, one look:
     greekdrift watch --chains chains --book book.yaml --once
 
-    Stay and call:
+    Example, stay and call:
     greekdrift watch --chains chains --book book.yaml --hook "notify --urgent"
     """
     from greekdrift.cli.collect import span

@@ -182,6 +182,7 @@ def _whole(column: pd.Series, values: np.ndarray, per_second: int) -> np.ndarray
         counts = column.to_numpy(dtype=np.int64)
         micros = counts // (per_second // 1_000_000) if per_second > 1_000_000 else counts * (1_000_000 // per_second)
         return micros.astype("datetime64[us]")
+    on &= (values >= 0.0) & (values < 4_102_444_800.0 * per_second)
     found[on] = np.round(values[on] * (1e6 / per_second)).astype(np.int64).astype("datetime64[us]")
     return found
 

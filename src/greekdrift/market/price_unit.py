@@ -13,6 +13,8 @@ Unit = Literal["coin", "usd"]
 
 BOUND_SLACK = 0.02
 """By how much of the forward a price may lie outside of its bounds before it counts against a unit."""
+SMALLEST = 1e-12
+"""Prices, forwards and strikes from here on count."""
 LEAST_FIT = 0.9
 """Share of prices that must lie within the bounds under the unit that is chosen."""
 MOST_FIT = 0.6
@@ -49,7 +51,7 @@ def judged(
     >>> judged(at, forward=np.full(2, 100.0), strike=strikes, is_call=is_call, years=np.full(2, 0.2)).unit
     'coin'
     """
-    on = (price > 0.0) & (forward > 0.0) & (strike > 0.0)
+    on = (price > SMALLEST) & (forward > SMALLEST) & (strike > SMALLEST) & np.isfinite(price + forward + strike)
     if not np.any(on):
         return Judged(None, "no option has a price and a forward or an index")
     units: tuple[Unit, Unit] = ("coin", "usd")
@@ -87,5 +89,5 @@ def _black(level: Rows, years: Rows, is_call: Bool[ndarray, " row"], volatility:
 
 def _gap(share: Rows, model: Rows) -> float:
     """Median |ln(price / Black price)|, of prices worth more than a tick; infinite where there are none."""
-    on = model > 1e-5
+    on = (model > 1e-5) & (share > 0.0)
     return float(np.median(np.abs(np.log(share[on] / model[on])))) if np.any(on) else float("inf")

@@ -39,6 +39,8 @@ EXCHANGES = {"deribit": "deribit", "okex-options": "okx"}
 """Exchanges whose units are known to be those above, and our name of the venue."""
 
 CHUNK_ROWS = 250_000
+SMALLEST_FORWARD = 1e-9
+"""USD; a forward that is not above it is none."""
 _AT = {name: at for at, name in enumerate(NUMBERS)}
 
 
@@ -263,7 +265,7 @@ class _Market:
         reasons = {
             "expired": state[:, _AT["expiration"]] <= due,
             "stale": state[:, _AT["local_timestamp"]] < due - self._stale,
-            "no forward": ~(state[:, _AT["underlying_price"]] > 0.0),
+            "no forward": ~(state[:, _AT["underlying_price"]] > SMALLEST_FORWARD),
             "no mark": ~(state[:, _AT["mark_price"]] >= 0.0),
             "no mark volatility": ~(state[:, _AT["mark_iv"]] > 0.0),
         }
