@@ -1,7 +1,9 @@
 """The two modes of compiled pages, with and without a folder for the compiled code."""
 
 import importlib.util
+import re
 import sys
+from pathlib import Path
 
 import llvmlite.binding as llvm
 import numpy as np
@@ -49,6 +51,13 @@ def test_the_pages_of_compiled_code_are_those_it_imports():
 
     names = {name.rpartition(".")[2] for name in compiled.pages(columns.__name__)}
     assert names >= {"columns", "kernel", "elementary", "black"}
+
+
+def test_every_compiled_page_is_stamped():
+    """A bare njit keeps its code on disk when a page that it inlines is edited."""
+    pages = Path(compiled.__file__).parents[1].rglob("*.py")
+    is_bare = re.compile(r"^@\S*njit|njit\(", re.MULTILINE)
+    assert [page.name for page in pages if is_bare.search(page.read_text("utf-8"))] == ["compiled.py"]
 
 
 INNER = """from numba.extending import register_jitable

@@ -152,17 +152,22 @@ def _compiled(
     coins = [total for (_, kind), total in zip(owners, totals, strict=False) if kind != "usd"]
     living = [total for (_, kind), total in zip(owners, totals, strict=False) if kind == "living"]
     index = index_of(prepared, increments)
+    worth = _sum(
+        [
+            total if kind == "usd" else total * index[..., underlying, None]
+            for (underlying, kind), total in zip(owners, totals, strict=False)
+        ],
+        totals[0],
+    )
     for name in names:
-        if name in ("value_usd", "pnl_usd"):
-            parts = [
-                total if kind == "usd" else total * index[..., underlying, None]
-                for (underlying, kind), total in zip(owners, totals, strict=False)
-            ]
-            known[name] = _sum(parts, totals[0])
+        if name == "value_usd":
+            known[name] = worth.copy(order="K")
+        if name == "pnl_usd":
+            known[name] = worth
         if name in ("value_coin", "pnl_coin"):
             known[name] = _sum(coins, totals[0])
         if name == "delta_usd":
-            known[name] = known["delta"].copy(order="K")
+            known[name] = known["delta"].copy(order="K") if "delta" in names else known["delta"]
         if name == "delta_net":
             known[name] = known["delta"] - _sum(living, totals[0])
         if name.startswith("pnl"):

@@ -1,16 +1,17 @@
 """The compiled loops of a revaluation: cells of contracts, and books as weights times cells without storing them.
 
 Each exists in strict mode (the same bits on every machine) and, ending in `_contracted`, with fused multiply-adds.
+No slice is assigned to: that compiles, for many times its own time, the text of an error that cannot happen.
 Blocks of scenarios are those of `moved_kernel`; `pack` is a `strips.Packed`, `terms` its strips at each horizon.
 """
 
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numba.extending import register_jitable
 from numpy import ndarray
 
+from greekdrift.greeks.compiled import contracted, strict
 from greekdrift.surface.moved_kernel import (
     CHUNK,
     DELTA,
@@ -48,7 +49,7 @@ QUAD = 4
 """Entries that are added to a pair of accounts in one pass."""
 
 
-@register_jitable(inline="always")
+@register_jitable(forceinline=True)
 def write_cubes(increments: ndarray, terms: ndarray, pack: Any, size: ndarray, index: ndarray, start_usd: ndarray,
                 start_coin: ndarray, slots: ndarray, out: ndarray) -> None:  # fmt: skip
     """The slots asked for of every option row, `out` with axes (slot, scenario, horizon, row); other rows are left."""
@@ -109,11 +110,14 @@ def fill_row(to: int, row: int, size: float, start_usd: ndarray, start_coin: nda
         for lane in range(LANES):
             tile[slots[PRICE], to, lane] = shared[WORTH, lane] * shared[MOVED, lane]
     if slots[VALUE_USD] >= 0:
-        tile[slots[VALUE_USD], to] = shared[USD]
+        for lane in range(LANES):
+            tile[slots[VALUE_USD], to, lane] = shared[USD, lane]
     if slots[VALUE_COIN] >= 0:
-        tile[slots[VALUE_COIN], to] = shared[COIN]
+        for lane in range(LANES):
+            tile[slots[VALUE_COIN], to, lane] = shared[COIN, lane]
     if slots[DELTA_USD] >= 0:
-        tile[slots[DELTA_USD], to] = shared[STEP_DELTA]
+        for lane in range(LANES):
+            tile[slots[DELTA_USD], to, lane] = shared[STEP_DELTA, lane]
     if slots[DELTA_NET] >= 0:
         for lane in range(LANES):
             tile[slots[DELTA_NET], to, lane] = shared[STEP_DELTA, lane] - shared[COIN, lane] if alive else 0.0
@@ -168,7 +172,7 @@ def fill_chunk(pack: Any, strip: int, first: int, rows: int, lanes: ndarray, ter
         fill_prices(pack.strike_ratio, first, rows, lanes, term[ROOT_YEARS], cells)
 
 
-@register_jitable(inline="always")
+@register_jitable(forceinline=True)
 def write_books(increments: ndarray, terms: ndarray, pack: Any, calls: ndarray, puts: ndarray, value_slot: ndarray,
                 settled_slot: ndarray, values: int, runs: ndarray, out: ndarray) -> None:  # fmt: skip
     """Sums over the option entries of weights times cells, `out` with axes (slot, horizon, account, scenario).
@@ -186,12 +190,12 @@ def write_books(increments: ndarray, terms: ndarray, pack: Any, calls: ndarray, 
     slots, total, has_delta = out.shape[0], increments.shape[0], runs.shape[0] > 0 and runs[0, 0] == 1
     begin, entry_of, pair_weights = paired(calls, puts, pack)
     worth, strikes, count = cumulated(calls, puts, pack)
-    columns = np.empty((np.diff(pack.begin).max() if strips > 0 else 0, N_COLUMNS * LANES))
+    columns = np.empty((longest(pack.begin), N_COLUMNS * LANES))
     sum_block, side_block = np.empty((accounts, slots * LANES)), np.empty((LANES, values + 1, accounts))
     for horizon in range(increments.shape[1]):
         for start in range(0, total, LANES):
-            sum_block[:] = 0.0
-            side_block[:] = 0.0
+            sum_block.fill(0.0)
+            side_block.fill(0.0)
             for strip in range(strips):
                 term, smile = terms[strip, horizon], pack.smile[strip]
                 if term[STATE] == FADING:
@@ -212,6 +216,15 @@ def write_books(increments: ndarray, terms: ndarray, pack: Any, calls: ndarray, 
                     add_pairs(begin[strip], entry_of, pair_weights, columns, runs[run, 0], runs[run, 1], runs[run, 2],
                               sum_block)  # fmt: skip
             write_block(start, horizon, values + int(has_delta), sum_block, side_block, out)
+
+
+@register_jitable
+def longest(edges: ndarray) -> int:
+    """The largest distance of two edges in turn."""
+    most = 0
+    for at in range(edges.size - 1):
+        most = max(most, edges[at + 1] - edges[at])
+    return most
 
 
 @register_jitable
@@ -338,35 +351,35 @@ def write_block(start: int, horizon: int, sides: int, sum_block: ndarray, side_b
                 out[slot, horizon, account, start + lane] = sum_block[account, slot * LANES + lane] + side
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@strict
 def cubes(increments: ndarray, terms: ndarray, pack: Any, size: ndarray, index: ndarray, start_usd: ndarray,
           start_coin: ndarray, slots: ndarray, out: ndarray) -> None:  # fmt: skip
     """See `write_cubes`; strict."""
     write_cubes(increments, terms, pack, size, index, start_usd, start_coin, slots, out)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+@contracted
 def cubes_contracted(increments: ndarray, terms: ndarray, pack: Any, size: ndarray, index: ndarray, start_usd: ndarray,
                      start_coin: ndarray, slots: ndarray, out: ndarray) -> None:  # fmt: skip
     """See `write_cubes`; multiply-adds fused."""
     write_cubes(increments, terms, pack, size, index, start_usd, start_coin, slots, out)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@strict
 def books(increments: ndarray, terms: ndarray, pack: Any, calls: ndarray, puts: ndarray, value_slot: ndarray,
           settled_slot: ndarray, values: int, runs: ndarray, out: ndarray) -> None:  # fmt: skip
     """See `write_books`; strict."""
     write_books(increments, terms, pack, calls, puts, value_slot, settled_slot, values, runs, out)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+@contracted
 def books_contracted(increments: ndarray, terms: ndarray, pack: Any, calls: ndarray, puts: ndarray, value_slot: ndarray,
                      settled_slot: ndarray, values: int, runs: ndarray, out: ndarray) -> None:  # fmt: skip
     """See `write_books`; multiply-adds fused."""
     write_books(increments, terms, pack, calls, puts, value_slot, settled_slot, values, runs, out)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@strict
 def weighted(cube: ndarray, weights: ndarray, out: ndarray) -> None:
     """Adds cells (cell, row) times weights (row, account) to sums (cell, account), row by row; strict."""
     for cell in range(cube.shape[0]):
