@@ -136,7 +136,7 @@ def worker(target: str, numbers: range, *, seed: int) -> int:
 
 def table(outcomes: Sequence[Outcome]) -> str:
     """One line a target."""
-    head = ("", "inputs", "taken", "in part", "refused", "findings", "slowest", "growth", "seconds")
+    head: tuple[str, ...] = ("", "inputs", "taken", "in part", "refused", "findings", "slowest", "growth", "seconds")
     lines = [head]
     lines += [
         (

@@ -10,6 +10,7 @@ import io
 import random
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,11 @@ from greekdrift.book import Chain
 from greekdrift.cli import importing
 from greekdrift.config import load_venue
 from greekdrift.errors import GreekdriftError
+from greekdrift.market.collect.depth import Depth
 from greekdrift.market.collect.mirror import Mirror
 from greekdrift.market.collect.rest import Client, Limits, Reply
 from greekdrift.market.collect.snapshot import Refusal, RestSnapshots
+from greekdrift.market.collect.store import Batch
 from greekdrift.market.collect.stream import Feed, Patience
 from greekdrift.market.parquet import ParquetSource, read_chain, write_chain
 from greekdrift.market.tardis import COLUMNS
@@ -47,13 +50,16 @@ class Defect(Exception):  # noqa: N818 - what the campaign looks for
 
 
 class OneStruck:
-    """Answers calls at once and soundly, but for one: its mutated body goes through the client of the collector."""
+    """Answers calls at once and soundly, but for one among the first so many (0: none).
 
-    def __init__(self, venue: Venue, clock: SharedClock, rng: random.Random) -> None:
+    Its mutated body goes through the client of the collector.
+    """
+
+    def __init__(self, venue: Venue, clock: SharedClock, rng: random.Random, *, among: int = 12) -> None:
         self._venue = venue
         self._clock = clock
         self._rng = rng
-        self._until_struck = rng.randrange(12)
+        self._until_struck = rng.randrange(among) if among else -1
 
     async def call(self, method: str, parameters: Mapping[str, Any], *, until: float) -> Reply:
         """The reply; the struck one as far as the client lets it through."""
@@ -91,6 +97,35 @@ def replies(folder: Path, seed: int) -> Iterator[Try]:
 
     with asyncio.Runner() as runner:
         yield lambda rng: runner.run(taken(rng))
+
+
+@contextmanager
+def books(folder: Path, seed: int) -> Iterator[Try]:
+    """Order books after a snapshot, one of which is mutated."""
+    market = market_of(seed)
+    clock = SharedClock(folder / "clock", start=market.start)
+    venue = Venue(market, clock)
+    sound = OneStruck(venue, clock, random.Random(0), among=0)
+
+    async def taken(rng: random.Random, batch: Batch) -> str:
+        calls = OneStruck(venue, clock, rng, among=4)
+        chain = batch.tables["chain"].slice(0, 4)
+        part = replace(batch, tables={"chain": chain})
+        try:
+            found = await Depth(calls, clock=clock, deepest=5).take(part, until=clock.monotonic() + 1.0)
+        except Refusal:
+            return "refused"
+        if found is None:
+            return "refused"
+        for name in ("price", "size"):
+            column = found.tables["depth"][name].to_numpy()
+            if not np.all((column > 0.0) & np.isfinite(column)):
+                raise Defect(f"a {name} of an order book is no positive number")
+        return "part" if found.facts["failed"] else "taken"
+
+    with asyncio.Runner() as runner:
+        whole = runner.run(RestSnapshots(sound, market.currencies, clock=clock).take(until=clock.monotonic() + 1.0))
+        yield lambda rng: runner.run(taken(rng, whole))
 
 
 def _check_batch(tables: Mapping[str, pa.Table]) -> None:
@@ -374,7 +409,8 @@ def _check_chain(chain: Chain) -> None:
 
 
 TARGETS: Mapping[str, tuple[Callable[[Path, int], Any], int, int]] = {
-    "replies": (replies, 20_000, 1),
+    "replies": (replies, 18_000, 1),
+    "books": (books, 2_000, 1),
     "stream": (stream, 80, MESSAGES),
     "parquet": (parquet, 8_000, 1),
     "table": (table, 2_500, 1),
