@@ -37,6 +37,7 @@ bench: $(VENV)/.dev $(PEERS)/.installed
 campaign: $(VENV)/.dev
 	$(BIN)/python -m campaigns.collect
 	$(BIN)/python -m campaigns.mutate
+	$(BIN)/python -m campaigns.leaks
 
 $(VENV)/.venv:
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "greekdrift needs Python 3.11 or newer; run make with PYTHON=python3.11")'

@@ -8,10 +8,15 @@ import numpy as np
 import pytest
 
 from greekdrift.book import Chain
+from greekdrift.config.data_set import load_data_set
 from greekdrift.errors import CalculationError, DataError
 from greekdrift.features import states
-from greekdrift.features.panel import build
+from greekdrift.features.history import HOUR
+from greekdrift.features.panel import build, from_histories
+from greekdrift.features.realised import Return
 from greekdrift.features.table import FEATURES
+from greekdrift.market.series import Series, series
+from greekdrift.market.series_files import load
 from greekdrift.surface.fit import fit
 from greekdrift.surface.state import FACTORS, state
 
@@ -147,3 +152,67 @@ def test_an_underlying_that_a_chain_lacks_is_missing(chains: list[Chain]) -> Non
 def test_an_empty_source_is_refused() -> None:
     with pytest.raises(DataError, match="no snapshots"):
         build(Listed([]))
+
+
+def _history(name: str, hours: list[float], *, late: float = 1.0, values: list[float] | None = None) -> Series:
+    event_time = np.datetime64("2026-01-01", "us") + (np.array(hours) * 3.6e9).astype("timedelta64[us]")
+    return series(
+        name,
+        event_time=event_time,
+        known_at=event_time + np.timedelta64(round(late * 3600.0), "s"),
+        columns=["close"],
+        units=["USD"],
+        values=np.array(values or hours)[:, None],
+        hole_hours=3.0,
+        lag_hours=late,
+    )
+
+
+def test_long_histories_become_rows_at_their_events() -> None:
+    records = {"A": _history("a", [1.0, 2.0, 5.0]), "B": _history("b", [2.0, 3.5], late=2.0)}
+    panel = from_histories(records, {"forward": "close"}, step_hours=1.0)
+    hours = (panel.as_of - np.datetime64("2026-01-01")) / HOUR
+    assert hours.tolist() == [1.0, 2.0, 3.5, 5.0]
+    assert ((panel.known_at - panel.as_of) / HOUR).tolist() == [1.0, 2.0, 2.0, 1.0]
+    np.testing.assert_array_equal(panel.factor("forward"), [[1.0, np.nan], [2.0, 2.0], [np.nan, 3.5], [5.0, np.nan]])
+    moment = panel.known_at[2]
+    known = {name: one.until(moment) for name, one in records.items()}
+    np.testing.assert_array_equal(
+        panel.until(moment).state, from_histories(known, {"forward": "close"}, step_hours=1.0).until(moment).state
+    )
+
+
+def test_a_logarithm_of_nothing_is_refused() -> None:
+    records = {"A": _history("a", [1.0, 2.0], values=[1.0, 0.0])}
+    with pytest.raises(DataError, match="a: close is 0 in row 1 and has no logarithm"):
+        from_histories(records, {"forward": "close"}, step_hours=1.0, logarithms=("forward",))
+
+
+def test_histories_and_their_features_are_cached_with_the_states(chains: list[Chain], tmp_path: Path) -> None:
+    records = {"example/BTC": _history("example/BTC", [float(hour) for hour in range(24 * 90)])}
+    first = build(Sealed(chains), cache=tmp_path, histories=records)
+    again = build(Sealed(chains), cache=tmp_path, histories=records)
+    assert again.histories == records
+    assert isinstance(again.features.base, np.memmap)
+    np.testing.assert_array_equal(again.features, first.features)
+    np.testing.assert_array_equal(again.features, build(Listed(chains), histories=records).features)
+
+
+@pytest.mark.shared
+def test_years_of_sessions_become_a_panel(shared: Path) -> None:
+    described = load_data_set(Path(__file__).resolve().parents[2] / "configs" / "data" / "spx_ivs_factors.yaml")
+    (surface,) = load(described, shared / "data").values()
+    factors = {"forward": "close", **{f"beta_{number}": f"beta_{number}" for number in range(1, 6)}}
+    panel = from_histories(
+        {"SPX": surface},
+        factors,
+        step_hours=24.0,
+        clock="sessions",
+        logarithms=["forward"],
+        features=(Return(hours=24.0, pillar="beta_1"),),
+    )
+    assert len(panel) == 5032
+    assert panel.is_after_hole.sum() == 1
+    assert np.isfinite(panel.features[1:]).all()
+    month = panel.increments(24.0 * 21.0)
+    assert len(month) == 5032 - 21

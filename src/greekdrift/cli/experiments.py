@@ -15,7 +15,7 @@ from greekdrift.features.panel import build as build_panel
 from greekdrift.features.table import FEATURES
 from greekdrift.forecast.forecaster import Forecaster
 from greekdrift.market.series import Series
-from greekdrift.market.series_files import load
+from greekdrift.market.series_store import histories
 from greekdrift.market.source import Source
 
 
@@ -28,20 +28,19 @@ def source_of(experiment: Experiment) -> Source:
 def panel_of(source: Source, runs: Path, *, experiment: Experiment | None = None) -> Panel:
     """The panel of a source with an experiment's own features; fitted states are kept in the folder of runs."""
     features = FEATURES if experiment is None else (*FEATURES, *features_of(experiment))
-    histories = {} if experiment is None else histories_of(experiment)
+    read = {} if experiment is None else histories_of(experiment, cache=runs / "cache")
     with progress(f"fitting the surfaces of {len(source.snapshots())} snapshots") as advance:
-        panel = build_panel(source, cache=runs / "cache", progress=advance, features=features, histories=histories)
+        panel = build_panel(source, cache=runs / "cache", progress=advance, features=features, histories=read)
     say(panel.describe())
     return panel
 
 
-def histories_of(experiment: Experiment) -> dict[str, Series]:
-    """The records that an experiment names for its features, by "set/key"."""
-    found: dict[str, Series] = {}
-    if experiment.histories is not None:
-        for path in experiment.histories.sets:
-            found |= load(load_data_set(path), experiment.histories.root)
-    return found
+def histories_of(experiment: Experiment, *, cache: Path | None = None) -> dict[str, Series]:
+    """The records that an experiment names for its features, by "set/key"; with a cache folder, mapped from there."""
+    if experiment.histories is None:
+        return {}
+    sets = [load_data_set(path) for path in experiment.histories.sets]
+    return histories(sets, experiment.histories.root, cache=cache)
 
 
 def forecaster_of(component: Component, experiment: Experiment, *, recorder: Any = None) -> Forecaster:

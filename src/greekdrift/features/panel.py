@@ -1,6 +1,6 @@
-"""The panel and the ways to make one: from given states, or from a source by fitting every snapshot."""
+"""The panel and the ways to make one: from given states, from a source by fitting every snapshot, from histories."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, cast
 
@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from greekdrift.errors import DataError
 from greekdrift.features.feature import Feature
 from greekdrift.features.history import Increments, Instants, Panel
 from greekdrift.features.states import Progress, fitted
@@ -17,7 +18,7 @@ from greekdrift.market.series import Series
 from greekdrift.market.source import Source
 from greekdrift.surface.state import FACTORS
 
-__all__ = ["Increments", "Panel", "assemble", "build"]
+__all__ = ["Increments", "Panel", "assemble", "build", "from_histories"]
 
 Clock = Literal["elapsed", "sessions"]
 
@@ -83,3 +84,53 @@ def assemble(
         histories=dict(histories or {}),
     )
     return with_features(bare, features)
+
+
+def from_histories(
+    records: Mapping[str, Series],
+    factors: Mapping[str, str],
+    *,
+    step_hours: float,
+    clock: Clock = "elapsed",
+    logarithms: Collection[str] = (),
+    features: Sequence[Feature] = (),
+) -> Panel:
+    """A panel whose rows are the events of long histories, one record an underlying: what networks learn first from.
+
+    `factors` names the column that each factor of the state is read from; of those in `logarithms` the logarithm is
+    taken. A row is known when all of its underlyings' values were, and not before an earlier row; an underlying
+    without that event is missing. Corrections and late events are left out (`Series.in_order`), spacing stays.
+
+    >>> from greekdrift.market.series import example
+    >>> made = from_histories({"BTC": example(rows=3)}, {"forward": "close"}, step_hours=1.0, logarithms=["forward"])
+    >>> np.exp(made.factor("forward")[:, 0]).round(6).tolist()
+    [100.0, 101.0, 102.0]
+    """
+    names = tuple(records)
+    ordered = [records[name].in_order() for name in names]
+    as_of = np.unique(np.concatenate([one.event_time for one in ordered]))
+    known_at = as_of.copy()
+    state = np.full((len(as_of), len(names), len(factors)), np.nan)
+    for at, one in enumerate(ordered):
+        row = np.searchsorted(as_of, one.event_time)
+        known_at[row] = np.maximum(known_at[row], one.known_at)
+        for number, (factor, column) in enumerate(factors.items()):
+            values = one.column(column)
+            state[row, at, number] = _logarithm(values, one.name, column) if factor in logarithms else values
+    return assemble(
+        names,
+        tuple(factors),
+        as_of=as_of,
+        known_at=np.maximum.accumulate(known_at),
+        state=state,
+        step_hours=step_hours,
+        clock=clock,
+        features=features,
+    )
+
+
+def _logarithm(values: Float[ndarray, " row"], name: str, column: str) -> Float[ndarray, " row"]:
+    if np.any(values <= 0.0):
+        row = int(np.argmax(values <= 0.0))
+        raise DataError(f"{name}: {column} is {values[row]:g} in row {row} and has no logarithm; leave it as it is.")
+    return np.log(values)

@@ -80,7 +80,8 @@ def identity(records: Sequence[Any]) -> str:
     >>> identity([HourOfDay(wave="sin")]) == identity([HourOfDay(wave="cos")])
     False
     """
-    return digest([[text_of(type(record)), record] for record in records])
+    texts = {kind: text_of(kind) for kind in {type(record) for record in records}}
+    return digest([[texts[type(record)], record] for record in records])
 
 
 def text_of(kind: type) -> list[str]:
