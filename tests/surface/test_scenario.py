@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -5,6 +7,7 @@ from greekdrift.errors import ChainError, InputError
 from greekdrift.greeks import compute
 from greekdrift.surface import FACTORS, Surface
 from greekdrift.surface.fit import fit
+from greekdrift.surface.revalue import revalue
 from greekdrift.surface.scenario import index_return, move, moved
 from greekdrift.surface.state import BASIS, CURVATURE, FORWARD, LEVEL, SKEW, state
 
@@ -36,6 +39,22 @@ def test_the_clock_alone_moves_nothing_but_time(chain, surface, scenarios):
     expected = np.maximum(chain.time_to_expiry - 72.0 / 8760.0, 0.0)
     np.testing.assert_allclose(years[1], expected, atol=1e-15)
     assert np.any(years[1] == 0.0)
+
+
+@pytest.mark.parametrize("minutes_left", [15.0, 90.0])
+def test_marks_of_a_moved_chain_are_what_its_options_are_revalued_at(chain, scenarios, minutes_left):
+    """Inside the settlement window too: an option is worth Black's price of the forward of the average."""
+    settled = replace(chain, settlement_average_minutes=30.0)
+    hours = 8760.0 * float(np.min(settled.time_to_expiry)) - minutes_left / 60.0
+    increments = still()
+    increments[..., FORWARD] = 0.01
+    fitted = fit(settled)
+    later = move(settled, fitted, increments[0, 0], hours, settled.underlyings)
+    assert np.any(later.time_to_expiry < later.settlement_window) == (minutes_left < 30.0)
+    found = revalue(settled, fitted, scenarios(increments, (hours,)), rows=everything(settled), names=("price",))
+    price = found.cube("price")[0, 0] / settled.contract_size
+    worth = np.where(settled.is_inverse, price / found.forward[0, 0], price)[settled.is_option]
+    np.testing.assert_allclose(later.mark[settled.is_option], worth, rtol=1e-11, atol=1e-14)
 
 
 def test_forwards_move_with_the_index_and_the_basis(chain, surface, scenarios):
