@@ -1,5 +1,6 @@
 """Tables of others in our columns: one truth in many forms is read as the same rows; what cannot be told is refused."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pandas as pd
 import pytest
 
 from greekdrift.book import Venue
-from greekdrift.errors import DataError
+from greekdrift.errors import DataError, InputError
 from greekdrift.greeks import compute
 from greekdrift.market import foreign, mapping, parity, price_unit
 
@@ -233,3 +234,31 @@ def test_recorded_tables_are_read(equity: Venue, deribit: Venue, shared: Path) -
     found = mapping.translate(foreign.read(path, foreign.form(path)), venue=deribit, given={}, where=path.name)
     assert how(found)["mark_iv"] == "per cent / 100"
     assert how(found)["mark_price_coin"].startswith("coins")
+
+
+JUNK = ("", "nan", "inf", "-1", "1e999", "1e-320", "0", "9" * 30, "-", "call", "2024-13-45", "∞", "True", '"')
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_a_cell_holds_it_is_read_or_refused_by_name(deribit: Venue, tmp_path: Path, seed: int) -> None:
+    """Some cells, or a whole column, become nonsense: rows or one of our errors, never a warning or a crash."""
+    draw = np.random.default_rng(seed)
+    table = truth()
+    theirs = pd.DataFrame(
+        {
+            "time": MOMENT, "symbol": table["name"], "iv": table["iv"], "bid": table["coin"] * 0.98,
+            "ask": table["coin"] * 1.02, "forward": table["forward"], "spot": SPOT, "oi": 5,
+        }
+    ).astype(str)  # fmt: skip
+    path, read = tmp_path / "t.csv", 0
+    for _ in range(25):
+        broken = theirs.copy()
+        column = draw.integers(broken.shape[1])
+        rows = draw.random(len(broken)) < draw.choice([0.05, 1.0])
+        broken.iloc[rows, column] = str(draw.choice(JUNK))
+        broken.to_csv(path, index=False)
+        with suppress(InputError):
+            found = mapping.translate(foreign.read(path, foreign.form(path)), venue=deribit, given={}, where=path.name)
+            assert len(found.rows) == len(theirs)
+            read += 1
+    assert 0 < read < 25

@@ -258,7 +258,7 @@ class _Translation:
         """The forward of each row, or the index where there is none."""
         for one in (self._forward, self._spot):
             if one is not None:
-                return np.where(one > 0.0, one, np.nan)
+                return np.where(one > price_unit.SMALLEST, one, np.nan)
         return np.full(len(self._strike), np.nan)
 
     def _unit(self, columns_: Sequence[np.ndarray]) -> str:
@@ -384,7 +384,7 @@ class _Translation:
         if "mark_iv" in self._rows:
             return
         forward, years = np.asarray(self._forward), self._years()
-        on = ~np.isnan(self._strike) & (years > 0.0) & (self._mark > 0.0) & (forward > 0.0)
+        on = ~np.isnan(self._strike) & (years > 0.0) & (self._mark > 0.0) & (forward > price_unit.SMALLEST)
         made = np.full(len(self._strike), np.nan)
         if np.any(on):
             made[on], _ = implied.solve(
@@ -454,7 +454,7 @@ class _Translation:
     def _black(self, volatility: np.ndarray) -> np.ndarray:
         """Marks at a volatility; NaN where an input is missing."""
         forward, years = np.asarray(self._forward), self._years()
-        on = ~np.isnan(self._strike) & (volatility > 0.0) & (years > 0.0) & (forward > 0.0)
+        on = ~np.isnan(self._strike) & (volatility > 0.0) & (years > 0.0) & (forward > price_unit.SMALLEST)
         made = np.where(np.isnan(self._strike), forward, np.nan)
         made[on] = prices(
             forward=forward[on],
