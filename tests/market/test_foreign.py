@@ -54,6 +54,21 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path, name: str, content: byte
         foreign.read(path, foreign.form(path))
 
 
+def test_bytes_that_are_no_text_and_cells_without_end_are_refused_wherever_they_are_met(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(b"a,b\n" + b"1,2\n" * 3000 + b"\xae,2\n")
+    of = foreign.form(path)
+    with pytest.raises(DataError, match="cannot be read"):
+        foreign.read(path, of)
+    path.write_bytes(b"a,\xae\n1,2\n")
+    for look in (lambda: foreign.header(path, of), lambda: foreign.first(path, of, "a")):
+        with pytest.raises(DataError, match="cannot be read as text"):
+            look()
+    path.write_bytes(b"a,b\n" + b"9" * 200_000 + b",2\n")
+    with pytest.raises(DataError, match="cannot be read as text"):
+        foreign.form(path)
+
+
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is not a file"):
         foreign.form(tmp_path / "none.csv")

@@ -61,8 +61,9 @@ def form(path: Path) -> Form:
     lines = _lines(path, kind)
     if not lines:
         raise DataError(f"{path.name} is empty; export it again.")
-    separator = _separator(lines, path.name)
-    return Form(kind=kind, separator=separator, decimal=_decimal(lines, separator))
+    with _telling(path):
+        separator = _separator(lines, path.name)
+        return Form(kind=kind, separator=separator, decimal=_decimal(lines, separator))
 
 
 def read(path: Path, of: Form) -> pd.DataFrame:
@@ -99,15 +100,24 @@ def header(path: Path, of: Form) -> list[str]:
             return [str(name) for name in pq.read_schema(path).names]
         except (pa.ArrowException, OSError) as problem:
             raise DataError(f"{path.name} cannot be read as Parquet ({problem}); write it again.") from None
-    with text(path, of) as file:
+    with _telling(path), text(path, of) as file:
         return [name.strip() for name in next(csv.reader(file, delimiter=of.separator), [])]
 
 
 def first(path: Path, of: Form, column: str) -> str:
     """The first cell of a column of a text file; empty where there is none."""
-    with text(path, of) as file:
+    with _telling(path), text(path, of) as file:
         row: dict[str, str] = next(csv.DictReader(file, delimiter=of.separator), {})
     return (row.get(column) or "").strip()
+
+
+@contextmanager
+def _telling(path: Path) -> Iterator[None]:
+    """Bytes that are no text, and text that is no table, are a `DataError`."""
+    try:
+        yield
+    except (csv.Error, EOFError, OSError, UnicodeDecodeError) as problem:
+        raise DataError(f"{path.name} cannot be read as text ({str(problem)[:200]}); export it again.") from None
 
 
 @contextmanager

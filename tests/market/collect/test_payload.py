@@ -50,6 +50,13 @@ def test_an_option_row_is_read_in_fractions_and_coins() -> None:
     assert found.forward_names == ["BTC-27MAR26"]
 
 
+@pytest.mark.parametrize("name", ["\ud800", "BTC-é", 5, None])
+def test_a_forward_name_that_is_no_plain_text_is_left_empty(name: Any) -> None:
+    found, rejects = read(OPTION | {"underlying_index": name})
+    assert found.forward_names == [""]
+    assert rejects.total == 0
+
+
 def test_a_perpetual_has_its_mark_as_forward_and_no_volatility() -> None:
     found, _ = read(PERPETUAL, "future")
     values = dict(zip(payload.NUMBERS, found.rows[0], strict=True))

@@ -225,7 +225,7 @@ def _forward_name(row: Mapping[str, Any], instrument: Instrument) -> str:
     if not instrument.is_option:
         return instrument.name
     name = row.get("underlying_index")
-    return name[:64] if isinstance(name, str) else ""
+    return name[:64] if isinstance(name, str) and name.isascii() else ""
 
 
 def listing(result: Any, *, currency: str, rejects: Rejects) -> Listing:

@@ -195,7 +195,9 @@ def _parsed(method: str, status: int, headers: Mapping[str, str], body: bytes) -
         raise Failed(method, "server", f"status {status}", wait=_retry_after(headers, None))
     if error is not None:
         message = error.get("message") if isinstance(error, dict) else error
-        raise Failed(method, "refused", f"status {status}, {code}: {str(message)[:100]}", is_final=True)
+        raise Failed(
+            method, "refused", f"status {status}, {ascii(code)[:40]}: {ascii(str(message)[:100])[1:-1]}", is_final=True
+        )
     if status != 200:
         raise Failed(method, "status", f"status {status}", is_final=True)
     if not isinstance(answer, dict) or "result" not in answer:
