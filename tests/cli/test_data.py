@@ -27,6 +27,17 @@ def test_a_simulation_is_sound_and_the_same_for_a_seed(run: Callable, simulated:
     assert "every chain is sound" in done.err
 
 
+def test_a_simulation_replaces_nothing_unless_told_to(run: Callable, tmp_path: Path) -> None:
+    taken = tmp_path / "taken.parquet"
+    taken.write_text("kept")
+    asked = ("data", "simulate", "--days", 1, "--underlyings", "BTC", "--out", taken)
+    done = run(*asked)
+    assert (done.code, taken.read_text()) == (2, "kept")
+    assert "--force" in done.err
+    assert run(*asked, "--force").code == 0
+    assert len(pd.read_parquet(taken)) > 100
+
+
 def test_list_names_the_packaged_data(run: Callable) -> None:
     done = run("data", "list")
     assert done.code == 0

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from greekdrift.cli import importing, options, validation
+from greekdrift.cli import facts, importing, options, validation
 
 page = typer.Typer(no_args_is_help=True, epilog="Example: greekdrift data validate chain.parquet")
 
@@ -45,6 +45,7 @@ def list_(root: Annotated[Path | None, typer.Option(help="Also list the chain fi
 
 page.command("validate")(validation.command)
 page.command("import")(importing.command)
+page.command("facts")(facts.command)
 
 
 @page.command()
@@ -54,6 +55,7 @@ def simulate(
     days: Annotated[float, typer.Option(help="Length in days.")] = 30.0,
     underlyings: Annotated[str, typer.Option(help="Comma separated.")] = "BTC,ETH",
     venue: options.VenueName = "deribit",
+    force: Annotated[bool, typer.Option("--force", help="Replace the file of --out if it is there.")] = False,
 ) -> None:
     """Simulate chains of a market whose law is known (regime-switching stochastic volatility with jumps).
 
@@ -61,9 +63,12 @@ def simulate(
     """
     from greekdrift.cli.console import lead, progress, writing
     from greekdrift.config import load_venue
+    from greekdrift.errors import InputError
     from greekdrift.market.parquet import write_chain
     from greekdrift.market.simulate import SimulatedSource
 
+    if out.exists() and not force:
+        raise InputError(f"{out}: is there already; add --force to replace it, or write to another file.")
     names = tuple(name.strip() for name in underlyings.split(",") if name.strip())
     source = SimulatedSource(venue=load_venue(venue), seed=seed, underlyings=names, days=days)
     chains = []

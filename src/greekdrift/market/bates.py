@@ -115,7 +115,7 @@ def step(market: Market, paths: Paths, hours: float, rng: np.random.Generator) -
     n, underlyings = paths.variance.shape
     if underlyings != len(market.laws):
         raise InputError(f"paths of {underlyings} underlyings do not fit a market of {len(market.laws)}.")
-    uniform = rng.random(n)
+    uniform = rng.random((n,))
     own, common = rng.standard_normal((3, n, underlyings)), rng.standard_normal((3, n, 1))
     shares = np.array([market.across, market.across, market.jumps_across])[:, None, None]
     spot, variance, jump = np.sqrt(1.0 - shares) * own + np.sqrt(shares) * common
