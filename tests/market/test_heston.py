@@ -7,8 +7,8 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from greekdrift.errors import ConfigError, InputError
-from greekdrift.greeks import compute, implied_volatility
-from greekdrift.market.heston import Bates, characteristic, option_values
+from greekdrift.greeks import compute
+from greekdrift.market.heston import Bates, characteristic, option_values, smile
 
 TWO = Bates(
     reversion=5.0,
@@ -79,15 +79,23 @@ def test_without_noise_it_is_black() -> None:
     np.testing.assert_allclose(value, black, atol=1e-7)
 
 
-def test_smile_leans_with_the_correlation() -> None:
-    given = {"forward": 100.0, "years": 0.1, "is_call": np.array([False, True])}
+def test_smile_leans_with_the_correlation_and_gives_back_the_values() -> None:
+    k = np.array([-0.2, -0.1, 0.0, 0.1, 0.2])
     for correlation in (-0.6, 0.6):
         law = replace(TWO, correlation=correlation, jump_rate=(0.0, 0.0))
-        price = option_values(law, strike=np.array([90.0, 110.0]), variance=0.3, **given)
-        low, high = implied_volatility(
-            price=price, forward=100.0, strike=np.array([90.0, 110.0]), time_to_expiry=0.1, is_call=given["is_call"]
-        )
-        assert (low > high) == (correlation < 0.0)
+        found = smile(law, k, years=0.1, variance=0.3)
+        assert (found[0] > found[-1]) == (correlation < 0.0)
+        given = {"forward": 1.0, "strike": np.exp(k), "is_call": k >= 0.0}
+        black = compute(("price",), volatility=found, time_to_expiry=0.1, **given)["price"]
+        np.testing.assert_allclose(black, option_values(law, years=0.1, variance=0.3, **given), atol=1e-12)
+    assert np.isnan(smile(TWO, np.array([5.0]), years=0.01, variance=0.3)).all()
+
+
+def test_no_variance_today_is_the_limit_of_little() -> None:
+    given = {"forward": 100.0, "strike": STRIKES, "years": 0.1, "is_call": CALLS}
+    none, little = (option_values(TWO, variance=variance, **given) for variance in (0.0, 1e-9))
+    np.testing.assert_allclose(none, little, atol=1e-6)
+    assert len(option_values(TWO, variance=0.1, **{**given, "strike": np.empty(0), "is_call": CALLS[:0]})) == 0
 
 
 def test_refusals() -> None:

@@ -28,7 +28,7 @@ from jaxtyping import Bool, Complex, Float
 from numpy import ndarray
 
 from greekdrift.errors import CalculationError, ConfigError, InputError
-from greekdrift.greeks import compute
+from greekdrift.greeks import compute, implied_volatility
 
 NODES = 24
 """Gauss-Legendre nodes in one panel of the integral."""
@@ -37,6 +37,8 @@ PHASE = 6.0
 NEGLIGIBLE = 42.0
 """The integral ends where |φ| and φ_Black lie under e^−42."""
 FURTHEST = 1e6
+SMALLEST = 1e-7
+"""Value of an option, in forwards, from which on a volatility is told."""
 STEPS = 96
 """Steps in which the chain of regimes is integrated."""
 
@@ -108,8 +110,8 @@ def option_values(
     """Values of European options of one expiry, in the currency of the forward.
 
     Errors are about 1e-13 of the forward with one regime, up to 1e-8 at a year with two. Raises InputError for inputs
-    that are not positive and finite, and CalculationError where the integral has no end in sight (no variance, no
-    time).
+    that are not positive and finite (the variance may be 0), and CalculationError where the integral has no end in
+    sight (hardly any variance or time).
 
     Example (A. Lewis, "Heston reference prices", 16.0701549170288342785):
 
@@ -120,10 +122,12 @@ def option_values(
     >>> f"{call[0]:.10f}"
     '16.0701549170'
     """
-    scalars = {"forward": forward, "years": years, "discount": discount, "variance": variance}
+    scalars = {"forward": forward, "years": years, "discount": discount}
     for name, value in scalars.items():
         if not (isfinite(value) and value > 0.0):
             raise InputError(f"{name} {value} must be positive and finite.")
+    if not (isfinite(variance) and variance >= 0.0):
+        raise InputError(f"variance {variance} must be at least 0 and finite.")
     strike = np.asarray(strike, dtype=np.float64)
     if not (np.all(np.isfinite(strike)) and np.all(strike > 0.0)):
         raise InputError("every strike must be positive and finite.")
@@ -150,6 +154,33 @@ def option_values(
         discount=discount,
     )["price"]
     return np.asarray(black + discount * np.sqrt(forward * strike) / pi * integral)
+
+
+def smile(
+    law: Bates,
+    log_moneyness: Float[ndarray, " strike"],
+    *,
+    years: float,
+    variance: float,
+    regime: int = 0,
+) -> Float[ndarray, " strike"]:
+    """Black volatility at ln(K/F), from the side out of the money; NaN where the value is too small to hold one.
+
+    >>> law = Bates(reversion=4.0, volatility=0.8, correlation=-0.5, mean=(0.25,))
+    >>> smile(law, np.array([-0.2, 0.0, 0.2]), years=0.25, variance=0.25).round(4)
+    array([0.5196, 0.4887, 0.4617])
+    """
+    k = np.asarray(log_moneyness, dtype=np.float64)
+    strike, is_call = np.exp(k), k >= 0.0
+    value = option_values(
+        law, forward=1.0, strike=strike, is_call=is_call, years=years, variance=variance, regime=regime
+    )
+    made = np.full(len(k), np.nan)
+    told = value > SMALLEST
+    made[told] = implied_volatility(
+        value[told], forward=1.0, strike=strike[told], time_to_expiry=years, is_call=is_call[told]
+    )
+    return made
 
 
 def variance_ahead(law: Bates, *, years: float, variance: float, regime: int = 0) -> float:
