@@ -1,7 +1,7 @@
 """Historical simulation: the increments of the past, equally weighted, whatever today's volatility."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -81,10 +81,10 @@ class Historical:
         return "historical:chained" if self.chained else "historical"
 
     def fit(self, panel: Panel) -> HistoricalPredictor:
-        """Remembers the past states and the complete base steps."""
+        """Remembers the past states and the complete base steps; records beside the panel have no part in them."""
         base = steps(panel)
         return HistoricalPredictor(
-            past=panel,
+            past=replace(panel, histories={}),
             step_values=base.values / np.sqrt(base.elapsed / panel.step_hours)[:, None, None],
             following=base.following,
             is_chained=self.chained,

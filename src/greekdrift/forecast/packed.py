@@ -1,8 +1,8 @@
 """Records taken apart into plain values and arrays, and put together again, field by field.
 
 An array becomes an entry of the arrays under its dotted path (instants as microseconds since 1970), records within
-a record recurse, a tuple becomes a list. Nothing is looked up by a name that stands in the file: the fields and
-their types come from the class that the caller gives.
+a record recurse, also those of a mapping, a tuple becomes a list. Nothing is looked up by a name that stands in the
+file: the fields and their types come from the class that the caller gives.
 """
 
 import json
@@ -43,6 +43,10 @@ def pack(record: Any, *, path: str = "") -> tuple[dict[str, Any], dict[str, ndar
             parts = [pack(item, path=f"{where}.{at}.") for at, item in enumerate(value)]
             config[field.name] = [part for part, _ in parts]
             arrays |= {name: array for _, inner in parts for name, array in inner.items()}
+        elif isinstance(value, Mapping) and all(is_dataclass(item) for item in value.values()):
+            named = {key: pack(item, path=f"{where}.{key}.") for key, item in value.items()}
+            config[field.name] = {key: part for key, (part, _) in named.items()}
+            arrays |= {name: array for _, inner in named.values() for name, array in inner.items()}
         else:
             config[field.name] = list(value) if isinstance(value, tuple) else value
     return config, arrays
@@ -71,6 +75,8 @@ def unpack(kind: type[Record], config: Mapping[str, Any], arrays: Mapping[str, n
             values[name] = unpack(hint, value, arrays, path=f"{where}.")
         elif is_dataclass(item := (*get_args(hint), None)[0]) and isinstance(item, type) and isinstance(value, list):
             values[name] = tuple(unpack(item, part, arrays, path=f"{where}.{at}.") for at, part in enumerate(value))
+        elif is_dataclass(item := (None, *get_args(hint))[-1]) and isinstance(item, type) and isinstance(value, dict):
+            values[name] = {key: unpack(item, part, arrays, path=f"{where}.{key}.") for key, part in value.items()}
         else:
             values[name] = TypeAdapter(hint).validate_json(json.dumps(value), strict=True)
     return kind(**values)
