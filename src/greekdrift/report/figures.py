@@ -159,9 +159,22 @@ def image(figure: Figure, alt: str) -> str:
     """An `<img>` that holds the figure itself, so that the page needs nothing else."""
     file = BytesIO()
     with rc_context(STYLE):
+        settle(figure)
         figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
     data = base64.b64encode(file.getvalue()).decode("ascii")
     return f'<img alt="{escape(alt, quote=True)}" src="data:image/svg+xml;base64,{data}">'
+
+
+def settle(figure: Figure) -> None:
+    """Lays a figure out once and rounds the places of its axes.
+
+    The last bits of a layout depend on the order of the solver's memory, and the names inside an SVG on those bits.
+    """
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        x, y, width, height = (round(float(number), 6) for number in axes.get_position(original=True).bounds)
+        axes.set_position((x, y, width, height))
 
 
 def _plain(text: str) -> str:

@@ -10,7 +10,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from greekdrift.errors import InputError
-from greekdrift.report.figures import STYLE, image
+from greekdrift.report.figures import STYLE, image, settle
 from greekdrift.report.page import table
 from greekdrift.report.style import CSS
 
@@ -42,6 +42,7 @@ def write(
         raise InputError(f"{path}: {len(pictures)} pictures do not fit into one image; write an .html page.")
     metadata: dict[str, Any] = {".svg": {"Date": None, "Creator": None}, ".pdf": {"CreationDate": None}}
     with rc_context(STYLE):
+        settle(pictures[0][0])
         pictures[0][0].savefig(path, dpi=DOTS_PER_INCH, metadata=metadata.get(path.suffix))
 
 
