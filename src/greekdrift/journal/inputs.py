@@ -25,8 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greekdrift.book.instrument import Instrument, parse
+from greekdrift.durable import write_durably
 from greekdrift.errors import InstrumentError, JournalError
-from greekdrift.journal.files import write_durably
 from greekdrift.units import instant, stamp
 
 Record = TypeVar("Record")

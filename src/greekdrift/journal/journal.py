@@ -10,8 +10,8 @@ from threading import Lock as Mutex
 from types import TracebackType
 from typing import Self
 
+from greekdrift.durable import sync_folder, unused, write_all
 from greekdrift.errors import JournalError
-from greekdrift.journal.files import sync_folder, unused, write_all
 from greekdrift.journal.hash_chain import Damage, Entry, Walk, encode, seal
 from greekdrift.journal.inputs import Store
 from greekdrift.journal.lock import Acknowledged, Lock, acknowledged

@@ -18,6 +18,7 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from greekdrift.durable import sync_folder, write_all, write_durably
 from greekdrift.errors import DataError, JournalError
 from greekdrift.market.collect import manifest
 from greekdrift.market.collect.lock import Lock, Promise
@@ -296,38 +297,3 @@ def _bytes(table: pa.Table, batch: Batch) -> bytes:
     sink = pa.BufferOutputStream()
     pq.write_table(table.replace_schema_metadata({manifest.METADATA: text.encode()}), sink, compression="zstd")
     return bytes(sink.getvalue())
-
-
-def write_all(descriptor: int, content: bytes) -> None:
-    """Writes every byte, however many calls it takes."""
-    view = memoryview(content)
-    while view:
-        view = view[os.write(descriptor, view) :]
-
-
-def write_durably(path: Path, content: bytes) -> None:
-    """Puts a file on disk under another name, then gives it its own; readers see all of it or nothing."""
-    if not path.parent.is_dir():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        sync_folder(path.parent.parent)
-        sync_folder(path.parent.parent.parent)
-    part = path.with_name(f"{path.name}.part")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o644)
-    try:
-        write_all(descriptor, content)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    part.replace(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes a new name in a folder durable; folders cannot be opened on Windows."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

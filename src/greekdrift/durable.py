@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, also after a loss of power."""
 
 import os
 import threading
@@ -17,7 +17,10 @@ def write_durably(path: Path, content: bytes) -> None:
 
     A reader sees the whole file or none; an interrupted write leaves a `.part` file that nobody reads.
     """
+    made = [folder for folder in (path.parent, *path.parent.parents) if not folder.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
+    for folder in made:
+        sync_folder(folder.parent)
     part = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.part")
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o644)
     try:
