@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from greekdrift.book import Chain
 from greekdrift.errors import CalculationError, InputError
 from greekdrift.greeks import implied
-from greekdrift.surface import calibrate, joint, smile, svi
+from greekdrift.surface import calibrate, exact_step, joint, smile, svi
 from greekdrift.surface.slices import SHORTEST, Refusal, Slice, Surface
 from greekdrift.units import from_datetime64, stamp
 
@@ -293,7 +293,7 @@ def _sheet(
     used.use[used.row[is_outlier]] = smile.Use.OUTLIER
     a, b, rho, m, s = raw.T
     deviation = np.sqrt(svi.total_variance(np.zeros(a.size), a=a, b=b, rho=rho, m=m, s=s))
-    edge = joint.RANGE * deviation
+    edge = exact_step.RANGE * deviation
     return Sheet(
         time_to_expiry=years,
         parameters=raw,
