@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 NOT_HELD = {
-    "heston_reference_prices": "the simulator draws paths of its own laws; nothing here prices under Heston",
     "sabr_hagan_vols": "no room uses SABR: slices are raw SVI and SSVI",
     "paradex_pm_scenarios": "its two sources disagree on the weights of the tails; no rule set here is Paradex's",
 }
