@@ -10,6 +10,7 @@ import yaml
 from greekdrift.cli.console import folder, progress, say
 from greekdrift.config import FORECASTERS, SOURCES, Component, Experiment, build, features_of, load_venue
 from greekdrift.config.data_set import load_data_set
+from greekdrift.features.feature import Feature
 from greekdrift.features.panel import Panel
 from greekdrift.features.panel import build as build_panel
 from greekdrift.features.table import FEATURES
@@ -25,12 +26,18 @@ def source_of(experiment: Experiment) -> Source:
     return source
 
 
+def carried(experiment: Experiment | None) -> tuple[Feature, ...]:
+    """The features of an experiment's panel: those that every panel carries and, last, its own."""
+    return FEATURES if experiment is None else (*FEATURES, *features_of(experiment))
+
+
 def panel_of(source: Source, runs: Path, *, experiment: Experiment | None = None) -> Panel:
     """The panel of a source with an experiment's own features; fitted states are kept in the folder of runs."""
-    features = FEATURES if experiment is None else (*FEATURES, *features_of(experiment))
     read = {} if experiment is None else histories_of(experiment, cache=runs / "cache")
     with progress(f"fitting the surfaces of {len(source.snapshots())} snapshots") as advance:
-        panel = build_panel(source, cache=runs / "cache", progress=advance, features=features, histories=read)
+        panel = build_panel(
+            source, cache=runs / "cache", progress=advance, features=carried(experiment), histories=read
+        )
     say(panel.describe())
     return panel
 

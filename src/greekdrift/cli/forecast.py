@@ -54,7 +54,7 @@ def command(
             found.chain,
             found.accounts,
             predictor=found.predictor,
-            history=with_chain(found.history, found.chain),
+            history=with_chain(found.history, found.chain, features=found.features),
             rules=found.rules,
             horizons=found.horizons,
             n=found.scenarios,

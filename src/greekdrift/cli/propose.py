@@ -55,7 +55,7 @@ def command(
         )
     )
     now = options.moment(clock, found.chain)
-    past = None if found.history is None else with_chain(found.history, found.chain)
+    past = None if found.history is None else with_chain(found.history, found.chain, features=found.features)
     with progress(f"deciding about {len(found.accounts)} accounts"):
         decisions = rebalance(
             found.chain,

@@ -68,6 +68,7 @@ def command(
             now=lambda quotes: options.moment(clock, quotes),
             predictor=found.predictor,
             history=found.history,
+            features=found.features,
             journal=None if journal is None else stack.enter_context(Journal(journal)),
         )
         with progress("deciding about the first chain"):

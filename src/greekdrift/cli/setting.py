@@ -6,7 +6,7 @@ from pathlib import Path
 
 from greekdrift.book import Account, Chain, RuleSet, Venue
 from greekdrift.cli.console import progress, say
-from greekdrift.cli.experiments import forecaster_of, panel_of, source_of
+from greekdrift.cli.experiments import carried, forecaster_of, panel_of, source_of
 from greekdrift.config import (
     FORECASTERS,
     Component,
@@ -18,6 +18,7 @@ from greekdrift.config import (
     load_venue,
 )
 from greekdrift.errors import ArtefactError, ConfigError, DataError, nearest
+from greekdrift.features.feature import Feature
 from greekdrift.features.panel import Panel
 from greekdrift.forecast.artefact import load
 from greekdrift.forecast.forecaster import Predictor
@@ -55,6 +56,7 @@ class Setting:
     rules: RuleSet
     predictor: Predictor | None
     history: Panel | None
+    features: tuple[Feature, ...]
     horizons: tuple[float, ...]
     scenarios: int
     seed: int
@@ -77,6 +79,7 @@ def setting(asked: Asked) -> Setting:
         rules=rules,
         predictor=_predictor(asked.model, experiment, history, chain),
         history=history,
+        features=carried(experiment),
         horizons=experiment.horizons if experiment else HORIZONS,
         scenarios=experiment.scenarios if experiment else SCENARIOS,
         seed=experiment.seed if experiment else 0,

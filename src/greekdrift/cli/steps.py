@@ -12,7 +12,7 @@ from greekdrift.cli.bundles import copied
 from greekdrift.cli.console import progress, say
 from greekdrift.cli.decisions import bundle, decisions_for_report, forecast_for_report, show, show_forecast
 from greekdrift.cli.evaluate import score
-from greekdrift.cli.experiments import keep, panel_of, run_folder, source_of
+from greekdrift.cli.experiments import carried, keep, panel_of, run_folder, source_of
 from greekdrift.cli.realised import realised
 from greekdrift.cli.regime import regime_values
 from greekdrift.cli.setting import Setting
@@ -80,6 +80,7 @@ def begin(experiment: Experiment, runs: Path, out: Path | None) -> Job:
             rules=load_rules(experiment.rules),
             predictor=None,
             history=panel,
+            features=carried(experiment),
             horizons=experiment.horizons,
             scenarios=experiment.scenarios,
             seed=experiment.seed,
@@ -128,7 +129,7 @@ def decide(job: Job) -> None:
             found.chain,
             found.accounts,
             predictor=found.predictor,
-            history=with_chain(found.history, found.chain),
+            history=with_chain(found.history, found.chain, features=found.features),
             rules=found.rules,
             horizons=found.horizons,
             n=found.scenarios,
@@ -184,6 +185,7 @@ def engine_of(found: Setting, *, journal: Journal | None = None) -> Engine:
         now=lambda chain: chain.known_at,
         predictor=found.predictor,
         history=found.history,
+        features=found.features,
         journal=journal,
     )
 

@@ -114,7 +114,7 @@ def _fit_all(
         known_at.append(datetime64(chain.known_at))
         keys.append(key)
         values[row] = (
-            stored.values[old[key]] if stored is not None and key in old else _state(chain, source.underlyings)
+            stored.values[old[key]] if stored is not None and key in old else _or_missing(chain, source.underlyings)
         )
         if progress is not None:
             progress(row + 1, len(moments))
@@ -127,13 +127,18 @@ def _fit_all(
     )
 
 
-def _state(chain: Chain, underlyings: Sequence[str]) -> Float[ndarray, "underlying factor"]:
-    values = np.full((len(underlyings), len(FACTORS)), np.nan)
+def _or_missing(chain: Chain, underlyings: Sequence[str]) -> Float[ndarray, "underlying factor"]:
     try:
-        found = state(fit(chain), chain)
+        return state_of(chain, underlyings)
     except CalculationError as problem:
         log.warning("no state at %s: %s", stamp(chain.as_of), problem)
-        return values
+        return np.full((len(underlyings), len(FACTORS)), np.nan)
+
+
+def state_of(chain: Chain, underlyings: Sequence[str]) -> Float[ndarray, "underlying factor"]:
+    """The fitted state of a chain; NaN for an underlying that it cannot carry."""
+    values = np.full((len(underlyings), len(FACTORS)), np.nan)
+    found = state(fit(chain), chain)
     for at, name in enumerate(underlyings):
         if name in found.underlyings:
             values[at] = found.values[found.underlyings.index(name)]

@@ -9,7 +9,9 @@ from typing import Any
 
 from greekdrift.book import Account, Chain, Outcome, RuleSet, Venue, digest
 from greekdrift.errors import GreekdriftError, InputError
+from greekdrift.features.feature import Feature
 from greekdrift.features.history import Panel
+from greekdrift.features.table import FEATURES
 from greekdrift.forecast.forecaster import Predictor
 from greekdrift.journal import Journal
 from greekdrift.rebalance import Decision, rebalance
@@ -38,7 +40,7 @@ class Engine:
     """Rules, venue, accounts and a fitted predictor (or none: then every decision is a baseline one or HOLD).
 
     `now` gives the instant of a decision; the chain's own where a recorded market is replayed. `history` is the past
-    that the predictor looks back on; the chain that arrives becomes its last row.
+    that the predictor looks back on, with its `features`; the chain that arrives becomes its last row.
     """
 
     accounts: tuple[Account, ...]
@@ -50,6 +52,7 @@ class Engine:
     now: Callable[[Chain], datetime]
     predictor: Predictor | None = None
     history: Panel | None = None
+    features: Sequence[Feature] = FEATURES
     journal: Journal | None = None
     latest: Answer | None = None
     has_run: bool = False
@@ -165,7 +168,7 @@ class Engine:
         if self.predictor is None or self.history is None:
             return None, "the server has no model or no history"
         try:
-            return with_chain(self.history, chain), ""
+            return with_chain(self.history, chain, features=self.features), ""
         except GreekdriftError as problem:
             return None, str(problem)
 
