@@ -102,3 +102,28 @@ def test_what_is_no_number_never_passes() -> None:
         rules.brier(1.2, 1.0)
     with pytest.raises(InputError, match="0 or 1"):
         rules.brier(0.5, 0.3)
+
+
+def test_variogram_equals_the_independent_package(random: np.random.Generator) -> None:
+    samples, observed = random.normal(size=(31, 5)), random.normal(size=5)
+    both_orders = oracle.vs_ensemble(observed, samples, p=0.5, estimator="fair")
+    assert rules.variogram(samples, observed) == pytest.approx(float(both_orders) / 20.0, rel=1e-12)
+
+
+def test_variogram_with_weights_is_repetition_up_to_the_fair_factor(random: np.random.Generator) -> None:
+    samples, observed = random.normal(size=(6, 3)), random.normal(size=3)
+    counts = np.array([1, 3, 2, 1, 1, 2])
+    weights = counts / counts.sum()
+    repeated = np.repeat(samples, counts, axis=0)
+    pairs = np.triu_indices(3, k=1)
+    apart = np.abs(repeated[:, pairs[0]] - repeated[:, pairs[1]])
+    size = np.sum(weights**2)
+    expected = (np.abs(observed[pairs[0]] - observed[pairs[1]]) - apart.mean(axis=0)) ** 2
+    expected -= apart.var(axis=0) * size / (1.0 - size)
+    found = rules.variogram(samples, observed, order=1.0, weights=weights)
+    assert found == pytest.approx(expected.mean(), rel=1e-12)
+
+
+def test_variogram_refuses_a_single_dimension() -> None:
+    with pytest.raises(InputError, match="two dimensions"):
+        rules.variogram([[1.0], [2.0]], [1.0])

@@ -2,7 +2,8 @@
 
 from greekdrift.score.calibration import coverage, pit, reliability
 from greekdrift.score.compare import block_bootstrap, diebold_mariano
-from greekdrift.score.rules import brier, crps, energy, interval_score, log_score, pinball, quantile
+from greekdrift.score.confidence import model_confidence_set
+from greekdrift.score.rules import brier, crps, energy, interval_score, log_score, pinball, quantile, variogram
 from greekdrift.score.split import Fold, walk_forward
 
 __all__ = [
@@ -15,9 +16,11 @@ __all__ = [
     "energy",
     "interval_score",
     "log_score",
+    "model_confidence_set",
     "pinball",
     "pit",
     "quantile",
     "reliability",
+    "variogram",
     "walk_forward",
 ]

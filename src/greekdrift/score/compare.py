@@ -110,18 +110,24 @@ def block_bootstrap(
         raise InputError(f"block bootstrap: a block of {block} origins out of {n}; take 1 … {n}.")
     if losses[1].mean() == 0.0:
         raise InputError("block bootstrap: the second mean loss is 0, a ratio to it does not exist.")
-    top, bottom = _resampled_sums(losses, block, np.random.default_rng(seed), draws)
+    top, bottom = resampled_sums(losses, block=block, random=np.random.default_rng(seed), draws=draws)
     if np.any(bottom == 0.0):
         raise CalculationError("block bootstrap: a resample of the second losses is 0; take more origins.")
     lower, upper = np.quantile(top / bottom, (0.5 * (1.0 - level), 0.5 * (1.0 + level)))
     return Interval(value=float(losses[0].sum() / losses[1].sum()), lower=float(lower), upper=float(upper))
 
 
-def _resampled_sums(losses: ndarray, block: int, random: np.random.Generator, draws: int) -> ndarray:
-    """Sums of each series over resamples of n origins: whole blocks and one shorter block, from running totals."""
-    n = losses.shape[1]
+def resampled_sums(
+    series: Float[ndarray, "series origin"], *, block: int, random: np.random.Generator, draws: int
+) -> Float[ndarray, "series draw"]:
+    """Sums of each series over resamples of n origins, the same origins for all: whole blocks and one shorter block.
+
+    >>> resampled_sums(np.ones((1, 5)), block=2, random=np.random.default_rng(0), draws=2)
+    array([[5., 5.]])
+    """
+    n = series.shape[1]
     whole, rest = divmod(n, block)
-    running = np.concatenate([np.zeros((2, 1)), np.cumsum(np.tile(losses, 2), axis=1)], axis=1)
+    running = np.concatenate([np.zeros((len(series), 1)), np.cumsum(np.tile(series, 2), axis=1)], axis=1)
     starts = random.integers(n, size=(draws, whole + 1))
     sums = (running[:, starts[:, :whole] + block] - running[:, starts[:, :whole]]).sum(axis=2)
     return sums + running[:, starts[:, whole] + rest] - running[:, starts[:, whole]]
