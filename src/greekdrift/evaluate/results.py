@@ -1,7 +1,7 @@
 """What a walk found, by origin: realised drifts, training scales, and every forecaster's scores."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
@@ -19,19 +19,25 @@ NO_CHANGE = "no change"
 class Scores:
     """Scores of one forecaster; NaN where nothing was observed.
 
-    `crps` in the unit of each quantity; `energy` of the standardised joint increments; `factor_crps` in the unit of
-    each factor; `is_inside` and `width` of the central intervals at `LEVELS`; `pit` both ends of the probability
-    integral transform; `breach_probability` within each horizon, by Greek in `BANDED`, and the number of scenarios
-    (`members`) behind it.
+    `crps` in the unit of each quantity; `pinball` the mean quantile loss at the ends of the central intervals at
+    `LEVELS`; `energy` and `variogram` of the standardised joint increments; `factor_crps` in the unit of each factor,
+    `factor_square` the fair squared error of its mean; `is_inside` and `width` of the central intervals; `pit` both
+    ends of the probability integral transform; `breach_probability` within each horizon, by Greek in `BANDED`, and
+    the number of scenarios (`members`) behind it; `breach_time` the ranked probability score of the first check out
+    of the band: the mean fair Brier score over all checks up to the last horizon.
     """
 
     crps: Float[ndarray, "origin horizon book quantity"]
+    pinball: Float[ndarray, "origin horizon book quantity"]
     energy: Float[ndarray, "origin horizon"]
+    variogram: Float[ndarray, "origin horizon"]
     factor_crps: Float[ndarray, "origin horizon underlying factor"]
+    factor_square: Float[ndarray, "origin horizon underlying factor"]
     is_inside: Float[ndarray, "origin horizon book quantity level"]
     width: Float[ndarray, "origin horizon book quantity level"]
     pit: Float[ndarray, "origin horizon book quantity end"]
     breach_probability: Float[ndarray, "origin horizon book greek"]
+    breach_time: Float[ndarray, "origin book greek"]
     members: int
 
     @classmethod
@@ -39,17 +45,25 @@ class Scores:
         cls, origins: int, horizons: int, books: int, underlyings: int, factors: int, *, members: int
     ) -> "Scores":
         """Room for scores, all missing."""
-        cells = (origins, horizons, books)
-        return cls(
-            crps=np.full((*cells, len(QUANTITIES)), np.nan),
-            energy=np.full((origins, horizons), np.nan),
-            factor_crps=np.full((origins, horizons, underlyings, factors), np.nan),
-            is_inside=np.full((*cells, len(QUANTITIES), len(LEVELS)), np.nan),
-            width=np.full((*cells, len(QUANTITIES), len(LEVELS)), np.nan),
-            pit=np.full((*cells, len(QUANTITIES), 2), np.nan),
-            breach_probability=np.full((*cells, len(BANDED)), np.nan),
-            members=members,
-        )
+        cells, factor = (origins, horizons, books), (origins, horizons, underlyings, factors)
+        shapes = {
+            "crps": (*cells, len(QUANTITIES)),
+            "pinball": (*cells, len(QUANTITIES)),
+            "energy": (origins, horizons),
+            "variogram": (origins, horizons),
+            "factor_crps": factor,
+            "factor_square": factor,
+            "is_inside": (*cells, len(QUANTITIES), len(LEVELS)),
+            "width": (*cells, len(QUANTITIES), len(LEVELS)),
+            "pit": (*cells, len(QUANTITIES), 2),
+            "breach_probability": (*cells, len(BANDED)),
+            "breach_time": (origins, books, len(BANDED)),
+        }
+        return cls(members=members, **{name: np.full(shape, np.nan) for name, shape in shapes.items()})
+
+    def arrays(self) -> dict[str, ndarray]:
+        """Every array by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "members"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -57,7 +71,8 @@ class Results:
     """A walk's outcome. `scale` is the training fold's climatological CRPS of each cell, ½ E|X − X′| of its drifts.
 
     `breach` is 1 where the Greek was outside its band at a check within the horizon, NaN where a check was not
-    observed. `level` is the mean log 30-day (or only) volatility at the origin, for reading results by regime.
+    observed. `increment` are the realised changes of the state. `level` is the mean log 30-day (or only) volatility
+    at the origin, for reading results by regime.
     """
 
     settings: Settings
@@ -71,6 +86,7 @@ class Results:
     drift: Float[ndarray, "origin horizon book quantity"]
     scale: Float[ndarray, "fold horizon book quantity"]
     breach: Float[ndarray, "origin horizon book greek"]
+    increment: Float[ndarray, "origin horizon underlying factor"]
     scores: Mapping[str, Scores]
     dropped: Mapping[str, int]
 
@@ -98,9 +114,33 @@ class Results:
         chosen = [QUANTITIES.index(name) for name in quantities or self.settings.primary]
         return mean_over_cells(self.cell_losses(forecaster, hours)[:, :, chosen])
 
+    def book_losses(self, forecaster: str, hours: float) -> Float[ndarray, "origin book"]:
+        """One loss per origin and book: the mean over the primary quantities."""
+        chosen = [QUANTITIES.index(name) for name in self.settings.primary]
+        cells = self.cell_losses(forecaster, hours)[:, :, chosen]
+        return np.stack([mean_over_cells(cells[:, at]) for at in range(len(self.books))], axis=1)
+
+    def quantile_losses(self, forecaster: str, hours: float) -> Float[ndarray, " origin"]:
+        """Mean quantile loss per origin over its training scale, over books and primary quantities."""
+        at = self.horizon(hours)
+        raw, scale = self.of(forecaster).pinball[:, at], self.scale[self.fold, at]
+        cells = np.divide(raw, scale, out=np.full(raw.shape, np.nan), where=scale > 0.0)
+        return mean_over_cells(cells[:, :, [QUANTITIES.index(name) for name in self.settings.primary]])
+
     def energy(self, forecaster: str, hours: float) -> Float[ndarray, " origin"]:
         """Energy score of the joint standardised increments per origin."""
         return self.of(forecaster).energy[:, self.horizon(hours)]
+
+    def variogram(self, forecaster: str, hours: float) -> Float[ndarray, " origin"]:
+        """Variogram score of the joint standardised increments per origin."""
+        return self.of(forecaster).variogram[:, self.horizon(hours)]
+
+    def squares(
+        self, forecaster: str, hours: float, underlying: str, factor: str
+    ) -> tuple[Float[ndarray, " origin"], Float[ndarray, " origin"]]:
+        """Squared error of the predicted mean of a factor per origin, and that of no change."""
+        place = self.horizon(hours), self.underlyings.index(underlying), self.factors.index(factor)
+        return self.of(forecaster).factor_square[:, *place], self.increment[:, *place] ** 2
 
     def factor_losses(self, forecaster: str, hours: float, underlying: str, factor: str) -> Float[ndarray, " origin"]:
         """CRPS of one factor per origin."""

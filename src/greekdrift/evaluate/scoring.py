@@ -10,7 +10,7 @@ from greekdrift.book import Scenarios
 from greekdrift.evaluate.results import Scores
 from greekdrift.evaluate.settings import BANDED, QUANTITIES
 from greekdrift.evaluate.truth import Origin
-from greekdrift.score import crps, energy, quantile
+from greekdrift.score import brier, crps, energy, pinball, quantile, variogram
 from greekdrift.score.calibration import LEVELS, pit
 from greekdrift.surface.revalue import revalue
 from greekdrift.surface.slices import Surface
@@ -89,10 +89,23 @@ def _score_state(
         is_there = np.isfinite(seen)
         size = yardstick.increment[asked.present[place]]
         is_moving = is_there & (size > 0.0)
-        scores.energy[at, column] = energy(
-            drawn[:, is_moving] / size[is_moving], seen[is_moving] / size[is_moving], weights=weights
-        )
+        sizes = drawn[:, is_moving] / size[is_moving], seen[is_moving] / size[is_moving]
+        scores.energy[at, column] = energy(*sizes, weights=weights)
+        if sizes[1].size > 1:
+            scores.variogram[at, column] = variogram(*sizes, weights=weights)
         scores.factor_crps[at, column][is_there] = crps(drawn[:, is_there], seen[is_there], weights=weights)
+        scores.factor_square[at, column][is_there] = _squared(drawn[:, is_there], seen[is_there], scenarios.weights)
+
+
+def _squared(
+    drawn: Float[ndarray, "scenario cell"], seen: Float[ndarray, " cell"], weights: Float[ndarray, " scenario"]
+) -> Float[ndarray, " cell"]:
+    """Squared error of the predicted mean, without the error that the mean of so many scenarios has by itself."""
+    mean = weights @ drawn
+    concentration = float(np.sum(weights**2))
+    noise = 0.0 if concentration >= 1.0 else concentration / (1.0 - concentration)
+    squared: Float[ndarray, " cell"] = (mean - seen) ** 2 - noise * (weights @ (drawn - mean) ** 2)
+    return squared
 
 
 def _score_books(
@@ -110,7 +123,12 @@ def _score_books(
         cells = np.full(seen.shape, np.nan)
         cells[is_there] = crps(drawn, seen[is_there], weights=weights)
         scores.crps[at, column, asked.origin.place] = cells
-        quantiles = quantile(drawn, [*tails, *(1.0 - tail for tail in tails)], weights=weights)
+        levels = [*tails, *(1.0 - tail for tail in tails)]
+        quantiles = quantile(drawn, levels, weights=weights)
+        losses = np.full(seen.shape, np.nan)
+        each = [pinball(one, seen[is_there], level=level) for one, level in zip(quantiles, levels, strict=True)]
+        losses[is_there] = np.mean(each, axis=0)
+        scores.pinball[at, column, asked.origin.place] = losses
         lower, upper = quantiles[: len(tails)], quantiles[len(tails) :]
         inside = np.full((*seen.shape, len(LEVELS)), np.nan)
         width = inside.copy()
@@ -137,6 +155,14 @@ def _score_breach(
     chance = np.clip(np.tensordot(weights, is_outside, axes=1), 0.0, 1.0)
     for place, column in zip(asked.scored, asked.column, strict=True):
         scores.breach_probability[at, column, asked.origin.place] = np.where(np.isfinite(band), chance[place], np.nan)
+    if len(asked.present) == len(asked.origin.drift):
+        every = np.arange(len(asked.present))
+        happened = observed_breach(asked.origin, every, yardstick.band)[:, asked.origin.place]
+        is_known = np.isfinite(happened[-1])
+        found = np.full(band.shape, np.nan)
+        members = len(weights) if np.ptp(weights) == 0.0 else round(1.0 / float(np.sum(weights**2)))
+        found[is_known] = brier(chance[:, is_known], happened[:, is_known], members=members).mean(axis=0)
+        scores.breach_time[at, asked.origin.place] = found
 
 
 def observed_breach(

@@ -55,21 +55,35 @@ class Origin:
     drift: Float[ndarray, "horizon book quantity"]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Truth:
+    """Realised drifts of the reference books by row of a panel, over the whole grid; NaN where unknown."""
+
+    drift: Float[ndarray, "row horizon book quantity"]
+
+
 def origin_at(
-    row: int, targets: Int[ndarray, " horizon"], *, chains: Chains, books: Sequence[str], seed: int
+    row: int,
+    targets: Int[ndarray, " horizon"],
+    *,
+    chains: Chains,
+    books: Sequence[str],
+    seed: int,
+    drift: Float[ndarray, "horizon book quantity"] | None = None,
 ) -> Origin:
-    """The origin of a panel row whose targets are these rows (−1: none)."""
+    """The origin of a panel row whose targets are these rows (−1: none); a drift that is known is not made again."""
     chain = chains.at(row)
     known = {name: at for at, name in enumerate(books)}
     accounts = tuple(account for account in reference_books(chain, seed=seed) if account.account_id in known)
     held = weights(chain, accounts)
     rows = np.flatnonzero(np.any(held != 0.0, axis=0))
     place = np.array([known[account.account_id] for account in accounts], dtype=np.int64)
-    drift = np.full((len(targets), len(books), len(QUANTITIES)), np.nan)
-    for at, target in enumerate(targets):
-        if target >= 0:
-            found = realised_drift(chain, chains.at(int(target)), accounts, QUANTITIES)
-            drift[at, place] = np.stack([found[name] for name in QUANTITIES], axis=-1)
+    if drift is None:
+        drift = np.full((len(targets), len(books), len(QUANTITIES)), np.nan)
+        for at, target in enumerate(targets):
+            if target >= 0:
+                found = realised_drift(chain, chains.at(int(target)), accounts, QUANTITIES)
+                drift[at, place] = np.stack([found[name] for name in QUANTITIES], axis=-1)
     return Origin(row=row, chain=chain, accounts=accounts, place=place, rows=rows, contracts=held[:, rows], drift=drift)
 
 

@@ -16,7 +16,7 @@ from greekdrift.evaluate.results import NO_CHANGE, Results, Scores
 from greekdrift.evaluate.scoring import Asked, Yardstick, observed_breach, score_origin
 from greekdrift.evaluate.settings import BANDED, QUANTITIES, Settings
 from greekdrift.evaluate.timetable import NONE, Timetable, timetable
-from greekdrift.evaluate.truth import Chains, Origin, climatology, origin_at
+from greekdrift.evaluate.truth import Chains, Origin, Truth, climatology, origin_at
 from greekdrift.features.books import book_names
 from greekdrift.features.panel import Panel
 from greekdrift.forecast.forecaster import Forecaster, Predictor
@@ -34,26 +34,45 @@ def walk(
     forecasters: Mapping[str, Forecaster],
     settings: Settings,
     *,
+    truth: Truth | None = None,
     progress: Progress | None = None,
 ) -> Results:
     """Scores of the forecasters (by the name they are given) on a panel and the source that it was built from.
 
     Every forecaster gets the same origins, horizons, number of scenarios and seed. What cannot be scored is left
-    out for all and counted in `dropped`. `progress` is told (rows done, all rows).
+    out for all and counted in `dropped`. `truth` is what `realised` found for the same panel and settings, so that
+    it need not be made again. `progress` is told (rows done, all rows).
     """
     if not forecasters or NO_CHANGE in forecasters:
         raise InputError(f'evaluation: give at least one forecaster, and none of the name "{NO_CHANGE}".')
+    _checked(panel, source)
+    return _Walk(panel, source, forecasters, settings, truth).run(progress)
+
+
+def realised(panel: Panel, source: Source, settings: Settings, *, progress: Progress | None = None) -> Truth:
+    """What really happened to the reference books after every origin that tests or sets a training scale."""
+    _checked(panel, source)
+    return _Walk(panel, source, {}, settings, None).observe(progress)
+
+
+def _checked(panel: Panel, source: Source) -> None:
     if panel.underlyings != source.underlyings:
         raise InputError(
             f"the panel has {panel.underlyings}, the source {source.underlyings}; build one from the other."
         )
-    return _Walk(panel, source, forecasters, settings).run(progress)
 
 
 class _Walk:
     """The state of a running evaluation."""
 
-    def __init__(self, panel: Panel, source: Source, forecasters: Mapping[str, Forecaster], settings: Settings) -> None:
+    def __init__(
+        self,
+        panel: Panel,
+        source: Source,
+        forecasters: Mapping[str, Forecaster],
+        settings: Settings,
+        truth: Truth | None,
+    ) -> None:
         self.panel, self.forecasters, self.settings = panel, forecasters, settings
         self.plan: Timetable = timetable(panel, settings)
         self.books = book_names(panel.underlyings, seed=settings.books_seed)
@@ -61,7 +80,11 @@ class _Walk:
         self.tested = np.flatnonzero(self.plan.fold_of != NONE)
         self.scored = np.array([settings.grid.index(hours) for hours in settings.horizons])
         grid, books = len(settings.grid), len(self.books)
-        self.drift = np.full((len(panel), grid, books, len(QUANTITIES)), np.nan)
+        self.truth = truth
+        shape = (len(panel), grid, books, len(QUANTITIES))
+        self.drift = np.full(shape, np.nan) if truth is None else truth.drift
+        if self.drift.shape != shape:
+            raise InputError(f"a truth of shape {self.drift.shape}, expected {shape}; make it for this panel.")
         self.breach = np.full((len(self.tested), len(self.scored), books, len(BANDED)), np.nan)
         self.scale = np.full((len(self.plan.folds), grid, books, len(QUANTITIES)), np.nan)
         self.vanished = 0
@@ -69,7 +92,7 @@ class _Walk:
         self.scores = {name: Scores.empty(*size, members=settings.scenarios) for name in forecasters}
 
     def run(self, progress: Progress | None) -> Results:
-        rows = self.plan.rows
+        rows = self.plan.rows if self.truth is None else self.tested
         current = NONE
         predictors: dict[str, Predictor] = {}
         yardstick: Yardstick | None = None
@@ -87,11 +110,21 @@ class _Walk:
                 progress(done, len(rows))
         return self._results()
 
+    def observe(self, progress: Progress | None) -> Truth:
+        rows = self.plan.rows
+        for done, row in enumerate(rows.tolist(), start=1):
+            self._origin(row)
+            if progress is not None:
+                progress(done, len(rows))
+        return Truth(drift=self.drift)
+
     def _origin(self, row: int) -> Origin:
+        known = None if self.truth is None else self.drift[row]
         origin = origin_at(
-            row, self.plan.target[row], chains=self.chains, books=self.books, seed=self.settings.books_seed
+            row, self.plan.target[row], chains=self.chains, books=self.books, seed=self.settings.books_seed, drift=known
         )
-        self.drift[row] = origin.drift
+        if known is None:
+            self.drift[row] = origin.drift
         return origin
 
     def _yardstick(self, number: int, fold: Fold) -> Yardstick:
@@ -167,6 +200,7 @@ class _Walk:
             drift=self.drift[self.tested][:, self.scored],
             scale=self.scale[:, self.scored],
             breach=self.breach,
+            increment=self._increments(),
             scores=self.scores,
             dropped={
                 "origins without a target within the tolerance": plan.no_target,
@@ -175,6 +209,11 @@ class _Walk:
                 "origins whose breach could not be observed": self._unchecked(),
             },
         )
+
+    def _increments(self) -> Float[ndarray, "origin horizon underlying factor"]:
+        target = self.plan.target[self.tested][:, self.scored]
+        moved = self.panel.state[np.maximum(target, 0)] - self.panel.state[self.tested][:, None]
+        return np.where((target != NONE)[..., None, None], moved, np.nan)
 
     def _unchecked(self) -> int:
         """Origins at which a check before the last scored horizon had no snapshot, so that no breach was observed."""

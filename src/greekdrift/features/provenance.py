@@ -3,7 +3,7 @@
 import ast
 import hashlib
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,15 @@ PACKAGE = "greekdrift"
 HOME = Path(greekdrift.__file__).parent
 
 
-def code(*modules: str) -> str:
+def code(*modules: str, without: Collection[str] = ()) -> str:
     """SHA-256 of the source text of modules and of all of the package that they import, and of numpy's version.
+
+    Pages `without` are not followed: such as a room's own `__init__`, which shows pages that have no part in a result.
 
     >>> code("greekdrift.features.calendar") == code("greekdrift.units")
     False
     """
-    reached: set[str] = set()
+    reached: set[str] = set(without)
     waiting = [name for name in modules if _page(name) is not None]
     if len(waiting) != len(modules):
         raise DataError(f"{min(set(modules) - set(waiting))} is no module of the package; name one as imported.")
@@ -33,7 +35,9 @@ def code(*modules: str) -> str:
         if name not in reached:
             reached.add(name)
             waiting += _imported(name)
-    return digest({"numpy": np.__version__, "pages": [[name, _sha256(_page(name))] for name in sorted(reached)]})
+    return digest(
+        {"numpy": np.__version__, "pages": [[name, _sha256(_page(name))] for name in sorted(reached - set(without))]}
+    )
 
 
 def _page(module: str) -> Path | None:
