@@ -1,6 +1,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,8 @@ class Streaming:
         self.change = 100
         self.also: Callable[[ServerConnection, int], Awaitable[None]] | None = None
         self.refuse = False
+        self.answer: Callable[[int, list[str]], list[str] | None] = lambda connection, channels: channels
+        """Channels that a subscription takes up on a connection; None leaves it unanswered and unheeded."""
 
     def ticker(self, name: str) -> dict[str, Any]:
         at = self.chain.row_of[name]
@@ -90,16 +93,22 @@ class Streaming:
 
     async def __call__(self, socket: ServerConnection) -> None:
         self.connections += 1
+        number = self.connections
         channels: list[str] = []
         sender = asyncio.ensure_future(self.send(socket, channels))
         try:
             async for raw in socket:
                 message = json.loads(raw)
                 self.asked.append((message["method"], message["params"]))
-                answer = {"error": {"code": 10028}} if self.refuse else {"result": "ok"}
+                is_subscription = message["method"] == "public/subscribe"
+                asked = message["params"].get("channels", [])
+                new = self.answer(number, asked) if is_subscription else asked
+                if new is None:
+                    continue
+                answer: dict[str, Any] = {"result": new if is_subscription else "ok"}
+                answer = {"error": {"code": 10028}} if self.refuse else answer
                 await socket.send(json.dumps({"jsonrpc": "2.0", "id": message["id"], **answer}))
-                if message["method"] == "public/subscribe":
-                    new = message["params"]["channels"]
+                if is_subscription:
                     for channel in [one for one in new if one.startswith("book.")]:
                         self.change += 1
                         await self.notify(socket, channel, self.data(channel))
@@ -127,7 +136,14 @@ class Streaming:
 
 
 def run(
-    streaming: Streaming, folder: Path, *, count: int = 2, depth: int = 0, every: float = 1.0, **given: Any
+    streaming: Streaming,
+    folder: Path,
+    *,
+    count: int = 2,
+    depth: int = 0,
+    every: float = 1.0,
+    patience: Patience = QUICK,
+    **given: Any,
 ) -> tuple[Any, list[Any], Any]:
     events: list[Any] = []
 
@@ -150,7 +166,7 @@ def run(
                 transport=httpx.MockTransport(listing),
                 stream=True,
                 depth=depth,
-                patience=QUICK,
+                patience=patience,
                 limits=Limits(attempts=2),
                 report=lambda what, *rest: events.append(what),
                 **given,
@@ -264,6 +280,96 @@ def test_a_silent_connection_is_made_again(present: Chain, tmp_path: Path) -> No
     tally, _, inner = run(streaming, tmp_path, count=3)
     assert inner.feed.counts["silent"] >= 1
     assert tally.snapshots >= 2
+
+
+def test_heartbeats_alone_are_silence(present: Chain, tmp_path: Path) -> None:
+    streaming = Streaming(present)
+    tell = streaming.notify
+
+    async def beat(socket: ServerConnection, channel: str, data: Any) -> None:
+        if streaming.connections > 1:
+            await tell(socket, channel, data)
+        else:
+            await socket.send(json.dumps({"jsonrpc": "2.0", "method": "heartbeat", "params": {"type": "test_request"}}))
+
+    streaming.notify = beat  # type: ignore[method-assign]
+    tally, _, inner = run(streaming, tmp_path, count=1, every=3.0)
+    assert inner.feed.counts["silent"] >= 1
+    assert tally.snapshots == 1
+
+
+def test_a_subscription_that_stays_unanswered_ends_the_connection(present: Chain, tmp_path: Path) -> None:
+    streaming = Streaming(present)
+    streaming.answer = lambda connection, channels: (
+        None if connection == 1 and "deribit_volatility_index.btc_usd" in channels else channels
+    )
+    patience = replace(QUICK, per_subscription=len(present) // 2, silence=30.0)
+    tally, _, inner = run(streaming, tmp_path, count=1, every=3.0, patience=patience)
+    assert inner.feed.counts["refused"] == 1
+    assert tally.snapshots == 1
+    assert streaming.connections == 2
+
+
+def test_channels_that_the_venue_left_out_are_asked_for_again(present: Chain, tmp_path: Path) -> None:
+    streaming = Streaming(present)
+    late = [f"ticker.{one.name}.100ms" for one in present.instruments[:7]]
+    asked = 0
+
+    def answer(connection: int, channels: list[str]) -> list[str]:
+        nonlocal asked
+        asked += 1
+        return [one for one in channels if asked > 1 or one not in late]
+
+    streaming.answer = answer
+    _, _, inner = run(streaming, tmp_path, count=3)
+    assert inner.feed.counts["left_out"] == 7
+    rows = [pq.read_table(path).num_rows for path in manifest.files(tmp_path)]
+    assert (rows[0], rows[-1]) == (len(present) - 7, len(present))
+
+
+def test_a_refused_connection_that_does_not_stop_talking_is_dropped_at_once(present: Chain, tmp_path: Path) -> None:
+    streaming = Streaming(present)
+    refused = 0
+
+    async def flood(socket: ServerConnection, number: int) -> None:
+        nonlocal refused
+        if number == 1 and streaming.connections == 1:
+            refused += 1
+            await socket.send(json.dumps({"error": {"code": 1}}))
+            while True:
+                await streaming.notify(socket, "ticker.BTC-PERPETUAL.100ms", streaming.ticker("BTC-PERPETUAL"))
+                await asyncio.sleep(0)
+
+    streaming.also = flood
+    patience = replace(QUICK, queue=4, closing=60.0)
+    tally, _, _ = run(streaming, tmp_path, count=1, every=3.0, patience=patience)
+    assert (refused, tally.snapshots) == (1, 1)
+
+
+def test_a_book_that_stays_void_and_a_ticker_that_stays_away_are_subscribed_again(
+    present: Chain, tmp_path: Path
+) -> None:
+    streaming = Streaming(present)
+    lost, quiet = (f"{kind}.{present.instruments[0].name}.100ms" for kind in ("book", "ticker"))
+    asked: list[str] = []
+    tell = streaming.notify
+
+    async def some(socket: ServerConnection, channel: str, data: Any) -> None:
+        if channel == lost and asked.count(lost) == 1:
+            data = data | {"type": "change", "prev_change_id": 5}
+        if channel != quiet or asked.count(quiet) > 1:
+            await tell(socket, channel, data)
+
+    def answer(connection: int, channels: list[str]) -> list[str]:
+        asked.extend(channels)
+        return channels
+
+    streaming.notify, streaming.answer = some, answer  # type: ignore[method-assign]
+    run(streaming, tmp_path, count=4, depth=5)
+    assert asked.count(lost) == asked.count(quiet) == 2
+    assert len(asked) == 2 * len(present) + 1 + 2
+    tables = [pq.read_table(manifest.files(tmp_path, name)[-1]) for name in ("chain", "depth")]
+    assert all(present.instruments[0].name in table["instrument_name"].to_pylist() for table in tables)
 
 
 def test_a_stream_that_refuses_is_asked_again_with_patience(present: Chain, tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def collector(
     more: Depth | None = None
     snapshots: Snapshots
     if stream:
-        from greekdrift.market.collect.stream import StreamSnapshots  # noqa: PLC0415 - needs the extra `venues`
+        from greekdrift.market.collect.streamed import StreamSnapshots  # noqa: PLC0415 - needs the extra `venues`
 
         snapshots = StreamSnapshots(
             client,

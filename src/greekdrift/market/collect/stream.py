@@ -1,9 +1,10 @@
-"""Chains kept up over the venue's JSON-RPC websocket: tickers of all contracts, and order books where asked for.
+"""The venue's JSON-RPC websocket, kept up: what is subscribed feeds a `Mirror` for as long as the task runs.
 
-One task keeps the connection and feeds a `Mirror`; each due snapshot is what the mirror says then. The connection is
-kept by heartbeats, made again with capped exponential back-off and jitter when it is lost, silent or refused, and a
-book whose sequence breaks is subscribed again, which brings a new snapshot of it. Messages wait in a bounded queue;
-when it is full the venue has to wait.
+The connection is kept by heartbeats and made again with capped exponential back-off and jitter when it is lost,
+refused, leaves a subscription unanswered, or tells nothing new for a while: heartbeats alone, or the same tickers over
+again, are silence. Channels that the venue left out of its answer are asked for again; a book whose sequence breaks is
+subscribed again, which brings a new snapshot of it. Messages wait in a bounded queue; when it is full the venue has to
+wait.
 
 Source: docs.deribit.com, "JSON-RPC over websocket", public/set_heartbeat, public/subscribe, public/test.
 """
@@ -12,39 +13,36 @@ import asyncio
 import json
 import random
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-import pyarrow as pa
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
-from greekdrift.errors import InputError, VenueError
+from greekdrift.errors import VenueError
 from greekdrift.market.collect.clock import Clock
-from greekdrift.market.collect.depth import Level, level_table
 from greekdrift.market.collect.mirror import Mirror, Outcome
-from greekdrift.market.collect.payload import Quotes
-from greekdrift.market.collect.rejects import Reason, Rejects
-from greekdrift.market.collect.rest import TOO_MANY_REQUESTS, Calls, Failed, checked_url
-from greekdrift.market.collect.snapshot import Bounds, Refusal, RestSnapshots, alive, moment
-from greekdrift.market.collect.store import Batch
-from greekdrift.market.collect.table import Rows, Tolerance, chain_table, checked, series_table
+from greekdrift.market.collect.rest import TOO_MANY_REQUESTS, checked_url
 
 PATH = "/ws/api/v2"
+SUBSCRIBE = "public/subscribe"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
     """Seconds: heartbeats, silence that ends a connection, back-off, waiting for first and for more tickers; bounds.
 
+    `opening` is how long a connection or the answer to a subscription may take, `closing` how long a lost connection is
+    waited for before it is dropped.
     Deribit allows 500 channels a subscription, ten subscriptions at once and three a second: between them is a `pause`.
     """
 
     heartbeat: int = 30
     silence: float = 75.0
     opening: float = 10.0
+    closing: float = 1.0
     first_wait: float = 0.5
     longest_wait: float = 60.0
     first_tickers: float = 30.0
@@ -79,16 +77,25 @@ class Feed:
         self._wanted: tuple[str, ...] = ()
         self._subscribed: set[str] = set()
         self._broken: set[str] = set()
+        self._unanswered: dict[int, tuple[float, tuple[str, ...]]] = {}
         self._changed = asyncio.Event()
         self.is_connected = False
         self._has_news = False
         self.counts: Counter[str] = Counter()
-        """Connections made and lost by reason, subscriptions renewed, messages that were no JSON."""
+        """Connections made and lost by reason, channels subscribed again or left out, messages that were no JSON."""
 
     def want(self, channels: Sequence[str]) -> None:
-        """Says which channels are to be subscribed from now on."""
-        if tuple(channels) != self._wanted:
-            self._wanted = tuple(channels)
+        """Says which channels are to be subscribed from now on; those that are not yet are asked for."""
+        self._wanted = tuple(channels)
+        if set(channels) != self._subscribed:
+            self._changed.set()
+
+    def renew(self, channels: Iterable[str]) -> None:
+        """Subscribes channels again that are but tell nothing; the venue then says how things stand."""
+        silent = self._subscribed.intersection(channels)
+        if silent:
+            self.counts["resubscribed"] += len(silent)
+            self._broken |= silent
             self._changed.set()
 
     async def run(self) -> None:
@@ -100,7 +107,7 @@ class Feed:
                 async with Direct(
                     self._url,
                     open_timeout=self._patience.opening,
-                    close_timeout=self._patience.opening,
+                    close_timeout=self._patience.closing,
                     max_size=self._patience.largest_message,
                     max_queue=self._patience.queue,
                     ping_interval=None,
@@ -108,7 +115,7 @@ class Feed:
                 ) as socket:
                     self.counts["connected"] += 1
                     self.is_connected = True
-                    await self._session(socket)
+                    await self._served(socket)
             except TimeoutError:
                 self.counts["silent"] += 1
             except (OSError, WebSocketException) as problem:
@@ -120,24 +127,41 @@ class Feed:
                 self.is_connected = self._has_news = False
                 self._subscribed = set()
                 self._broken = set()
+                self._unanswered = {}
                 self._mirror.void_books()
             longest = min(self._patience.longest_wait, self._patience.first_wait * 2.0 ** min(failures, 30))
             await self._clock.sleep(longest * self._random.uniform(0.5, 1.0))
+
+    async def _served(self, socket: ClientConnection) -> None:
+        """One connection; one that is no good is dropped without a farewell, which a full queue would keep waiting."""
+        try:
+            await self._session(socket)
+        except (TimeoutError, VenueError):
+            socket.transport.abort()
+            raise
 
     async def _session(self, socket: ClientConnection) -> None:
         await self._send(socket, "public/set_heartbeat", {"interval": self._patience.heartbeat})
         self._changed.set()
         renewing = asyncio.ensure_future(self._renew(socket))
+        now, silence = asyncio.get_running_loop().time, self._patience.silence
         try:
-            while True:
-                async with asyncio.timeout(self._patience.silence):
-                    raw = await socket.recv()
-                await self._take(socket, raw)
-                if renewing.done():
-                    renewing.result()
+            async with asyncio.timeout(silence) as until:
+                while True:
+                    if await self._take(socket, await socket.recv()):
+                        self._has_news = True
+                        until.reschedule(now() + silence)
+                    self._check_answers(now())
+                    if renewing.done():
+                        renewing.result()
         finally:
             renewing.cancel()
             await asyncio.gather(renewing, return_exceptions=True)
+
+    def _check_answers(self, now: float) -> None:
+        """A subscription that stays without an answer was lost: nobody would tell what it was for."""
+        if self._unanswered and now - next(iter(self._unanswered.values()))[0] > self._patience.opening:
+            raise VenueError("the stream left a subscription unanswered; it is connected again.")
 
     async def _renew(self, socket: ClientConnection) -> None:
         """Subscribes what is wanted, leaves what is not, and subscribes broken books again, whenever that changes."""
@@ -149,227 +173,69 @@ class Feed:
             await self._ask(socket, "public/unsubscribe", sorted((self._subscribed - set(wanted)) | broken))
             new = [one for one in wanted if one not in self._subscribed or one in broken]
             self._subscribed = set(wanted)
-            await self._ask(socket, "public/subscribe", new)
+            await self._ask(socket, SUBSCRIBE, new)
 
     async def _ask(self, socket: ClientConnection, method: str, channels: Sequence[str]) -> None:
-        size = self._patience.per_subscription
+        size, now = self._patience.per_subscription, asyncio.get_running_loop().time
         for start in range(0, len(channels), size):
-            await self._send(socket, method, {"channels": list(channels[start : start + size])})
+            some, number = channels[start : start + size], next(self._numbers)
+            if method == SUBSCRIBE:
+                self._unanswered[number] = (now(), tuple(some))
+            await self._send(socket, method, {"channels": list(some)}, number=number)
             await self._clock.sleep(self._patience.pause)
 
-    async def _send(self, socket: ClientConnection, method: str, parameters: dict[str, Any]) -> None:
-        text = json.dumps({"jsonrpc": "2.0", "id": next(self._numbers), "method": method, "params": parameters})
-        await socket.send(text)
+    async def _send(
+        self, socket: ClientConnection, method: str, parameters: dict[str, Any], *, number: int | None = None
+    ) -> None:
+        asked = next(self._numbers) if number is None else number
+        await socket.send(json.dumps({"jsonrpc": "2.0", "id": asked, "method": method, "params": parameters}))
 
-    async def _take(self, socket: ClientConnection, raw: str | bytes) -> None:
-        """One message: a subscription, a heartbeat, or the answer to something that was asked."""
+    async def _take(self, socket: ClientConnection, raw: str | bytes) -> bool:
+        """One message: a notice, a heartbeat, or the answer to something that was asked; whether it told news."""
         try:
             message = json.loads(raw)
         except (ValueError, RecursionError):
             message = None
         if not isinstance(message, dict):
             self.counts["no_json"] += 1
-            return
+            return False
         parameters = message.get("params")
         parameters = parameters if isinstance(parameters, dict) else {}
         if message.get("method") == "heartbeat":
             if parameters.get("type") == "test_request":
                 await self._send(socket, "public/test", {})
         elif message.get("method") == "subscription":
-            self._has_news = True
-            self._notice(parameters.get("channel"), parameters.get("data"))
+            return self._notice(parameters.get("channel"), parameters.get("data"))
         elif "error" in message:
             error = message["error"]
             code = error.get("code") if isinstance(error, dict) else None
             if code == TOO_MANY_REQUESTS:
                 self.counts["rate_limit"] += 1
             raise VenueError(f"the stream refused what was asked (code {code}); it is connected again.")
+        else:
+            self._answered(message.get("id"), message.get("result"))
+        return False
 
-    def _notice(self, channel: Any, data: Any) -> None:
+    def _answered(self, number: Any, result: Any) -> None:
+        """Channels that the venue did not take up are not subscribed; the next `want` asks for them again."""
+        _, asked = self._unanswered.pop(number, (0.0, ())) if isinstance(number, int) else (0.0, ())
+        if isinstance(result, list):
+            left_out = set(asked).difference(one for one in result if isinstance(one, str))
+            self._subscribed -= left_out
+            self.counts["left_out"] += len(left_out)
+
+    def _notice(self, channel: Any, data: Any) -> bool:
+        """A message of a channel; whether it told something that was not known."""
         if not isinstance(channel, str):
             self.counts["no_channel"] += 1
-        elif channel.startswith("ticker."):
-            self._mirror.ticker(data)
-        elif channel.startswith("deribit_volatility_index."):
-            self._mirror.volatility_index(data)
-        elif channel.startswith("book.") and self._mirror.book(data) in {Outcome.GAP, Outcome.REJECTED}:
+            return False
+        if channel.startswith("ticker."):
+            return self._mirror.ticker(data) is Outcome.APPLIED
+        if channel.startswith("deribit_volatility_index."):
+            return self._mirror.volatility_index(data) is Outcome.APPLIED
+        found = self._mirror.book(data) if channel.startswith("book.") else Outcome.UNKNOWN
+        if found in {Outcome.GAP, Outcome.REJECTED}:
             self.counts["resubscribed"] += 1
             self._broken.add(channel)
             self._changed.set()
-
-
-class StreamSnapshots(RestSnapshots):
-    """Snapshots of what a stream says; what is listed is asked for by calls.
-
-    With `depth` the snapshot holds so many levels of each order book too. A contract whose last ticker is older than
-    the tolerance is stale and left out with that reason.
-    """
-
-    def __init__(
-        self,
-        calls: Calls,
-        currencies: Sequence[str],
-        *,
-        base_url: str,
-        clock: Clock,
-        depth: int = 0,
-        bounds: Bounds | None = None,
-        tolerance: Tolerance | None = None,
-        patience: Patience | None = None,
-        seed: int = 0,
-    ) -> None:
-        streamed = tolerance or Tolerance(oldest=300.0)
-        super().__init__(calls, currencies, clock=clock, bounds=bounds, tolerance=streamed)
-        self._patience = patience or Patience()
-        self._depth = depth
-        self.mirror = Mirror(latest=self._latest)
-        self.feed = Feed(base_url, self.mirror, clock=clock, patience=self._patience, seed=seed)
-        self._running: asyncio.Task[None] | None = None
-        self._names: list[str] = []
-
-    async def open(self) -> None:
-        """Starts the connection; what is to be subscribed follows with the first snapshot."""
-        self._running = asyncio.create_task(self.feed.run())
-
-    async def close(self) -> None:
-        """Ends the connection."""
-        if self._running is not None:
-            self._running.cancel()
-            await asyncio.gather(self._running, return_exceptions=True)
-            self._running = None
-
-    async def take(self, *, until: float) -> Batch:
-        """What the stream says now, or `Refusal`; the first one waits until the tickers are there."""
-        if self._running is not None and self._running.done():
-            self._running.result()
-        try:
-            listings = await self.listings(until=until)
-            self._subscribe(alive(listings, as_of=self._clock.now()))
-            await self._await_tickers(until)
-            return self._snapshot()
-        except Failed as problem:
-            raise Refusal(problem.reason, str(problem)) from None
-        except VenueError as problem:
-            raise Refusal("malformed", str(problem)) from None
-        except InputError as problem:
-            raise Refusal("rejected", str(problem)) from None
-
-    def _latest(self) -> float:
-        """The largest stamp (ms) that the venue can mean now, its clock being as far ahead of ours as is borne."""
-        return (self._clock.now().timestamp() + self._bounds.clock_skew) * 1000.0
-
-    def _subscribe(self, coin_of: dict[str, str]) -> None:
-        self.mirror.list(coin_of)
-        names = sorted(coin_of)
-        channels = [f"deribit_volatility_index.{coin.lower()}_usd" for coin in self._currencies]
-        channels += [f"ticker.{name}.100ms" for name in names]
-        if self._depth:
-            channels += [f"book.{name}.100ms" for name in names]
-        self.feed.want(channels)
-        self._names = names
-
-    async def _await_tickers(self, until: float) -> None:
-        """Until every contract has a ticker, or enough have one and no more come; refused if that takes too long."""
-        now = asyncio.get_running_loop().time
-        end, came, count = now() + self._patience.first_tickers, now(), -1
-        while not (self._is_ready(len(self._names)) or (self._is_ready(self._enough) and now() > came)):
-            if now() >= end or self._clock.monotonic() >= until:
-                state = "connected" if self.feed.is_connected else "not connected"
-                ahead = self.mirror.take_rejects().counts().get(Reason.AHEAD, 0)
-                raise Refusal(
-                    "clock_skew" if ahead else "incomplete",
-                    f"the stream is {state}; {len(self.mirror.tickers)} of {len(self._names)} contracts have a ticker, "
-                    f"{ahead} messages were stamped over {self._bounds.clock_skew:g} s ahead of this machine's clock",
-                )
-            if len(self.mirror.tickers) != count:
-                count, came = len(self.mirror.tickers), now() + self._patience.settle
-            await asyncio.sleep(0.02)
-
-    @property
-    def _enough(self) -> float:
-        return (1.0 - self._tolerance.most_rejected) * len(self._names)
-
-    def _is_ready(self, enough: float) -> bool:
-        has_index = all((coin, "index") in self.mirror.series for coin in self._currencies)
-        return has_index and len(self.mirror.tickers) >= enough
-
-    def _snapshot(self) -> Batch:
-        mirror = self.mirror
-        messages, rejects = mirror.take_rejects(), Rejects()
-        seen = [mirror.tickers[name] for name in self._names if name in mirror.tickers]
-        as_of = moment(max(one.event_ms for one in seen))
-        now = self._clock.now()
-        ahead = (as_of - now).total_seconds()
-        if abs(ahead) > self._bounds.clock_skew:
-            raise Refusal(
-                "clock_skew" if ahead > 0.0 else "stale",
-                f"the last ticker is stamped {as_of.isoformat()}, {abs(ahead):.1f} s "
-                f"{'after' if ahead > 0.0 else 'before'} this machine's clock, over {self._bounds.clock_skew:g} s",
-            )
-        rows = checked(
-            _quotes(seen),
-            as_of=as_of,
-            known_at=max(now, as_of),
-            index={coin: mirror.series[coin, "index"][0] for coin in self._currencies},
-            contract_size={k: v for one in self._listings.values() for k, v in one.contract_size.items()},
-            rejects=rejects,
-            tolerance=self._tolerance,
-        )
-        return self._as_batch(rows, rejects, messages)
-
-    def _as_batch(self, rows: Rows, rejects: Rejects, messages: Rejects) -> Batch:
-        """What is written. Rejected rows are counted by contract, rejected messages since the last snapshot apart."""
-        series = [
-            (coin, name, value, moment(event_ms))
-            for (coin, name), (value, event_ms) in sorted(self.mirror.series.items())
-            if (rows.as_of - moment(event_ms)).total_seconds() <= self._tolerance.oldest
-        ]
-        known_at = max(rows.known_at, *(one[-1] for one in series))
-        tables: dict[str, pa.Table] = {
-            "chain": chain_table(replace(rows, known_at=known_at)),
-            "series": series_table(series, known_at=known_at),
-        }
-        levels = self._levels(rows)
-        if levels:
-            tables["depth"] = level_table(levels, as_of=rows.as_of, known_at=known_at)
-        return Batch(
-            key="chain",
-            as_of=rows.as_of,
-            known_at=known_at,
-            tables=tables,
-            facts={
-                "underlyings": rows.underlyings,
-                "rejected": rejects.counts(),
-                "rejected_messages": messages.counts(),
-                "missing": [],
-                "absent": len(self._names) - len(self.mirror.tickers),
-                "void_books": sum(book.change_id is None for book in self.mirror.books.values()),
-            },
-            details={
-                "examples": rejects.examples + messages.examples,
-                "messages": dict(sorted(self.mirror.outcomes.items())),
-                "connection": dict(sorted(self.feed.counts.items())),
-            },
-        )
-
-    def _levels(self, rows: Rows) -> list[Level]:
-        """The nearest levels of the books that are in sequence and not stale."""
-        found: list[Level] = []
-        for name, book in sorted(self.mirror.books.items()):
-            age = (rows.as_of - moment(book.event_ms)).total_seconds()
-            if book.change_id is None or not -self._tolerance.newest <= age <= self._tolerance.oldest:
-                continue
-            for side, levels in zip(("bid", "ask"), book.best(self._depth), strict=True):
-                found += [
-                    (name, float(book.event_ms), side, number, price, size)
-                    for number, (price, size) in enumerate(levels)
-                ]
-        return found
-
-
-def _quotes(seen: Sequence[Any]) -> Quotes:
-    return Quotes(
-        instruments=[one.instrument for one in seen],
-        forward_names=[one.forward_name for one in seen],
-        rows=[one.numbers for one in seen],
-    )
+        return found is Outcome.APPLIED
