@@ -20,8 +20,10 @@ import tempfile
 import threading
 import time
 import traceback
+import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -62,7 +64,7 @@ def tried(target: str, numbers: Sequence[int], *, seed: int) -> Outcome:
     is_clocked = threading.current_thread() is threading.main_thread()
     if is_clocked:
         signal.signal(signal.SIGALRM, _too_long)
-    with tempfile.TemporaryDirectory() as folder, made(Path(folder), seed) as attempt:
+    with _strict(), tempfile.TemporaryDirectory() as folder, made(Path(folder), seed) as attempt:
         for count, number in enumerate(numbers):
             start = time.monotonic()
             try:
@@ -86,6 +88,15 @@ def tried(target: str, numbers: Sequence[int], *, seed: int) -> Outcome:
     if outcome.growth > GROWTH:
         outcome.findings.append(f"{target}: memory grew by {outcome.growth / 1e6:.0f} MB")
     return outcome
+
+
+@contextmanager
+def _strict() -> Iterator[None]:
+    """A warning of numpy, pandas or ours is a finding too: what it warns of went on with a number that is none."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        warnings.simplefilter("error", FutureWarning)
+        yield
 
 
 def _too_long(_number: int, _frame: FrameType | None) -> None:

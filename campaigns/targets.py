@@ -19,14 +19,15 @@ import httpx
 import numpy as np
 import pyarrow as pa
 from campaigns.collect import market_of
+from campaigns.tries import Defect, Try, chain_of, check_chain, struck
 from tests.venue import documents
 from tests.venue.clock import SharedClock, micros
 from tests.venue.market import Market
 from tests.venue.server import Venue
 from websockets.asyncio.server import ServerConnection, serve
 
-from campaigns import mutations
-from greekdrift.book import Chain
+from campaigns import documents as described
+from campaigns import mutations, readers
 from greekdrift.cli import importing
 from greekdrift.config import load_venue
 from greekdrift.errors import GreekdriftError
@@ -38,15 +39,9 @@ from greekdrift.market.collect.store import Batch
 from greekdrift.market.collect.stream import Feed, Patience
 from greekdrift.market.parquet import ParquetSource, read_chain, write_chain
 from greekdrift.market.tardis import COLUMNS
-from greekdrift.units import aware, stamp
+from greekdrift.units import stamp
 
-Try = Callable[[random.Random], str]
-"""Reads one mutated input; what became of it."""
 HOST = "http://127.0.0.1:9"
-
-
-class Defect(Exception):  # noqa: N818 - what the campaign looks for
-    """Something was taken that should not have been, or was left behind."""
 
 
 class OneStruck:
@@ -250,70 +245,36 @@ def _check_mirror(mirror: Mirror, listed: Mapping[str, str]) -> None:
             raise Defect("a ticker holds an infinity")
 
 
-def _chain(seed: int) -> Chain:
-    """A chain of the market's first minute."""
-    market = market_of(seed)
-    quotes = market.at(market.start)
-    keep = [at for at, one in enumerate(quotes.instruments) if one.expiry is None or one.expiry > market.start]
-    return Chain(
-        venue="deribit",
-        as_of=market.start,
-        known_at=aware(market.start),
-        instruments=tuple(quotes.instruments[at] for at in keep),
-        contract_size=quotes.contract_size[keep],
-        forward=quotes.forward[keep],
-        bid=quotes.bid[keep],
-        ask=quotes.ask[keep],
-        mark=quotes.mark[keep],
-        mark_iv=quotes.mark_iv[keep],
-        open_interest=np.full(len(keep), 5.0),
-        volume_24h=np.full(len(keep), 2.0),
-        index_price=quotes.index,
-        origin="simulated",
-    )
-
-
 @contextmanager
 def parquet(folder: Path, seed: int) -> Iterator[Try]:
     """A chain file whose bytes were changed."""
-    whole = write_chain(_chain(seed), folder / "whole.parquet").read_bytes()
+    whole = write_chain(chain_of(seed), folder / "whole.parquet").read_bytes()
     path = folder / "mutated.parquet"
     venue = load_venue("deribit")
 
     def attempt(rng: random.Random) -> str:
-        path.write_bytes(_struck(whole, rng))
+        path.write_bytes(struck(whole, rng))
         try:
             chain = read_chain(path, venue=venue)
         except GreekdriftError:
             return "refused"
-        _check_chain(chain)
+        check_chain(chain)
         return "taken"
 
     yield attempt
 
 
-def _struck(data: bytes, rng: random.Random) -> bytes:
-    """Bytes changed anywhere, or in the last part, where Parquet says what the rest means."""
-    if rng.random() < 0.5:
-        return mutations.content(data, rng)
-    cut = len(data) - rng.randrange(8, min(len(data), 3000))
-    tail = bytearray(data[cut:])
-    for _ in range(rng.randint(1, 3)):
-        tail[rng.randrange(len(tail))] = rng.randrange(256)
-    return data[:cut] + bytes(tail)
-
-
 @contextmanager
 def table(folder: Path, seed: int) -> Iterator[Try]:
     """A chain file of text whose cells, lines or bytes were changed, read and imported."""
-    whole = write_chain(_chain(seed), folder / "whole.csv").read_text()
+    whole = write_chain(chain_of(seed), folder / "whole.csv").read_text()
     path, out = folder / "mutated.csv", folder / "out.parquet"
     venue = load_venue("deribit")
 
     def attempt(rng: random.Random) -> str:
         path.write_bytes(mutations.lines(whole, rng))
         with contextlib.suppress(GreekdriftError):
-            _check_chain(read_chain(path, venue=venue))
+            check_chain(read_chain(path, venue=venue))
         return _imported(path, out)
 
     yield attempt
@@ -322,7 +283,7 @@ def table(folder: Path, seed: int) -> Iterator[Try]:
 @contextmanager
 def foreign(folder: Path, seed: int) -> Iterator[Try]:
     """A table in the words of others, as `data import` infers them."""
-    chain = _chain(seed)
+    chain = chain_of(seed)
     head = "time,underlying,expiry,strike,type,bid,ask,mark,iv,forward,spot"
     rows = [
         f"{stamp(chain.as_of)},{one.underlying},{stamp(one.expiry)},{one.strike:g},{'call' if one.is_call else 'put'},"
@@ -391,21 +352,12 @@ def _imported(path: Path, out: Path, **options: Any) -> str:
     try:
         source = ParquetSource(str(out), venue=load_venue("deribit"))
         for moment in source.snapshots()[:3]:
-            _check_chain(source.chain(moment))
+            check_chain(source.chain(moment))
     except GreekdriftError as problem:
         raise Defect(f"what was imported cannot be read: {problem}") from None
     finally:
         out.unlink()
     return "taken"
-
-
-def _check_chain(chain: Chain) -> None:
-    """What `Chain` promises holds."""
-    for name in ("forward", "mark"):
-        if not np.all(np.isfinite(getattr(chain, name))):
-            raise Defect(f"{name} of a chain holds no number")
-    if np.any(chain.bid > chain.ask) and not chain.allow_crossed:
-        raise Defect("a crossed quote was taken")
 
 
 TARGETS: Mapping[str, tuple[Callable[[Path, int], Any], int, int]] = {
@@ -416,5 +368,10 @@ TARGETS: Mapping[str, tuple[Callable[[Path, int], Any], int, int]] = {
     "table": (table, 2_500, 1),
     "foreign": (foreign, 3_000, 1),
     "ticks": (ticks, 2_500, 1),
+    "validate": (readers.validation, 2_000, 1),
+    "series": (readers.series, 3_000, 1),
+    "okx": (readers.exchange, 3_000, 1),
+    "holdings": (described.holdings, 4_000, 1),
+    "facts": (described.facts, 4_000, 1),
 }
 """Each target, how many tries the campaign makes, and how many inputs a try is."""

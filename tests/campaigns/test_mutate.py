@@ -5,11 +5,13 @@ import random
 import re
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from campaigns.targets import TARGETS, Defect, Try
+from campaigns.targets import TARGETS
+from campaigns.tries import Defect, Try
 
 from campaigns import mutate, mutations
 
@@ -38,14 +40,22 @@ def test_the_whole_campaign_is_fifty_thousand_inputs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("harm", "said"), [(Defect("a crossed quote was taken"), "Defect"), (ValueError("odd"), "ValueError: odd in")]
+    ("harm", "said"),
+    [
+        (Defect("a crossed quote was taken"), "Defect"),
+        (ValueError("odd"), "ValueError: odd in"),
+        (RuntimeWarning("overflow"), "RuntimeWarning: overflow in"),
+    ],
 )
 def test_what_escapes_is_a_finding(monkeypatch: pytest.MonkeyPatch, harm: Exception, said: str) -> None:
     @contextlib.contextmanager
     def target(folder: Path, seed: int) -> Iterator[Try]:
         def attempt(rng: random.Random) -> str:
             if rng.random() < 0.2:
-                raise harm
+                if isinstance(harm, Warning):
+                    warnings.warn(harm, stacklevel=1)
+                else:
+                    raise harm
             return "taken"
 
         yield attempt

@@ -43,6 +43,9 @@ def test_yaml_follows_version_1_2() -> None:
         ("a: !!python/object/apply:os.system [x]\n", "has no meaning here"),
         ("a: !mine x\n", "has no meaning here"),
         ("a: " + "[" * 5000, "nested too deeply"),
+        ("a: x\x00y\n", "a character that YAML has not"),
+        ('a: "\\ud800"\n', "half a character"),
+        ("a: " + "9" * 5000, "a number that cannot be read"),
     ],
 )
 def test_bad_yaml_is_refused_with_its_line(text: str, message: str) -> None:
@@ -58,6 +61,7 @@ def test_bad_yaml_is_refused_with_its_line(text: str, message: str) -> None:
         ('{"a": NaN}', "NaN is not a number"),
         ('{"a": 1', "x.json:1: not valid JSON"),
         ('{"a": ' + "[" * 100_000, "nested too deeply"),
+        ('{"a": ' + "9" * 5000 + "}", "a number that cannot be read"),
     ],
 )
 def test_bad_json_is_refused(text: str, message: str) -> None:

@@ -162,6 +162,17 @@ def test_a_file_that_is_none_is_refused(write: Frame, tmp_path: Path) -> None:
         load(_set(), tmp_path, keys=["SPY"])
 
 
+def test_cells_that_hold_lists_and_damaged_names_are_refused(write: Frame, tmp_path: Path) -> None:
+    write({**ROWS, "close": [[1.0], [2.0], [3.0], [4.0]]})
+    with pytest.raises(DataError, match=r"close holds list.*, not one value a row"):
+        load(_set(), tmp_path)
+    write(ROWS)
+    path = tmp_path / "prices" / "daily.parquet"
+    path.write_bytes(path.read_bytes().replace(b"symbol", b"sym\xffol"))
+    with pytest.raises(DataError, match="cannot be read as Parquet"):
+        load(_set(), tmp_path)
+
+
 def test_a_stretch_reads_only_the_row_groups_that_reach_into_it(
     write: Frame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -77,6 +77,11 @@ def read_text(text: str, *, name: str, is_json: bool = False) -> Document:
     values, lines = _json(text, name) if is_json else _yaml(text, name)
     if not isinstance(values, dict):
         raise ConfigError(f"{name}: the top must be a mapping of keys, found {_kind(values)}.")
+    try:
+        json.dumps(values, ensure_ascii=False).encode()
+    except UnicodeEncodeError as problem:
+        half = problem.object[problem.start : problem.end]
+        raise ConfigError(f"{name}: holds half a character ({half!a}); remove it.") from None
     return Document(name=name, values=values, lines=lines)
 
 
@@ -134,6 +139,10 @@ def _json(text: str, name: str) -> tuple[Any, dict[Place, int]]:
         return json.loads(text, object_pairs_hook=unique, parse_constant=refuse), {}
     except json.JSONDecodeError as problem:
         raise ConfigError(f"{name}:{problem.lineno}: not valid JSON: {problem.msg}.") from None
+    except ConfigError:
+        raise
+    except ValueError as problem:
+        raise ConfigError(f"{name}: holds a number that cannot be read ({problem}); correct it.") from None
     except RecursionError:
         raise ConfigError(f"{name}: nested too deeply.") from None
 
@@ -155,7 +164,10 @@ _Loader.add_constructor("tag:yaml.org,2002:int", lambda _, node: int(node.value)
 
 
 def _yaml(text: str, name: str) -> tuple[Any, dict[Place, int]]:
-    loader = _Loader(text)
+    try:
+        loader = _Loader(text)
+    except yaml.reader.ReaderError as problem:
+        raise ConfigError(f"{name}: holds a character that YAML has not ({problem.reason}); remove it.") from None
     try:
         node = loader.get_single_node()
         lines: dict[Place, int] = {}
@@ -165,6 +177,10 @@ def _yaml(text: str, name: str) -> tuple[Any, dict[Place, int]]:
         raise ConfigError(f"{name}:{line}: not valid YAML: {problem.problem}.") from None
     except yaml.YAMLError as problem:
         raise ConfigError(f"{name}: not valid YAML: {problem}.") from None
+    except ConfigError:
+        raise
+    except ValueError as problem:
+        raise ConfigError(f"{name}: holds a number that cannot be read ({problem}); correct it.") from None
     except RecursionError:
         raise ConfigError(f"{name}: nested too deeply.") from None
     finally:

@@ -70,8 +70,8 @@ def snapshot(
 ) -> Snapshot:
     """The chain of some coins: options and the coin-settled perpetual, as of the latest stamp of an option.
 
-    Known once the last answer has arrived, by `now`. A contract that is not live in the listing, has no mark, forward
-    or volatility, or whose summary is older than `oldest` is left out and counted; terms that contradict its name
+    Known once the last answer has arrived, by `now`. A contract that is not live in the listing, has no mark, forward,
+    volatility or stamp, or whose summary is older than `oldest` is left out and counted; terms that contradict its name
     refuse the snapshot. `drop` names filters of `market.quality`.
     """
     rows: list[dict[str, Any]] = []
@@ -109,19 +109,19 @@ def candles(
     volume_coin: what ccxt gives for coin-settled contracts is their volume in the coin.
     """
     length = _length(timeframe)
-    found: dict[int, Sequence[float]] = {}
+    found: dict[int, list[float]] = {}
     step = int(length / timedelta(milliseconds=1))
     at, limit = int(since.timestamp() * 1000.0), now()
     while _moment(at) + length <= limit:
         page = _asked(exchange.fetch_ohlcv, f"{currency}/USD:{currency}", timeframe, at, PAGE)
-        new = {int(row[0]): row for row in page if int(row[0]) >= at}
+        new = {opened: row for opened, row in _candles(page, currency) if opened >= at}
         found |= new
         # A page without a candle is a hole: what comes after it is asked for all the same.
         at = (max(new) if new else at + (PAGE - 1) * step) + step
-    closed = [row for opened, row in sorted(found.items()) if _moment(opened) + length <= limit]
-    prices = np.array([row[1:6] for row in closed], dtype=np.float64).reshape(len(closed), 5)
+    closed = [(opened, row) for opened, row in sorted(found.items()) if _moment(opened) + length <= limit]
+    prices = np.array([row for _, row in closed], dtype=np.float64).reshape(len(closed), 5)
     _check_candles(prices, currency)
-    opened_at = [_moment(int(row[0])) for row in closed]
+    opened_at = [_moment(opened) for opened, _ in closed]
     return pd.DataFrame(
         {
             "event_time_utc": pd.Series(opened_at, dtype="datetime64[us, UTC]"),
@@ -147,7 +147,7 @@ def funding(exchange: Exchange, currency: str, *, since: datetime, now: Callable
         page = _asked(
             exchange.fetch_funding_rate_history, f"{currency}/USD:{currency}", None, PAGE, {"after": str(before)}
         )
-        new = {int(row["timestamp"]): _rate(row) for row in page if int(row["timestamp"]) < before}
+        new = {paid_at: rate for paid_at, rate in _rates(page, currency) if paid_at < before}
         found |= new
         if not new or min(new) <= earliest:
             break
@@ -182,8 +182,12 @@ def _options(exchange: Exchange, currency: str, venue: Venue, left_out: Counter[
         instrument = _instrument(name, terms, venue)
         mark = _number(marks.get(name, {}), "markPx")
         volatility, forward = _number(row, "markVol"), _number(row, "fwdPx")
+        moment = _number(row, "ts")
         if not (volatility > 0.0 and forward > 0.0 and mark >= 0.0):
             left_out["no mark, forward or volatility"] += 1
+            continue
+        if not isfinite(moment):
+            left_out["no stamp"] += 1
             continue
         rows.append(
             _row(
@@ -192,7 +196,7 @@ def _options(exchange: Exchange, currency: str, venue: Venue, left_out: Counter[
                 prices={"mark": mark, **_quoted(tickers.get(name, {}))},
                 reference=(volatility, forward, index),
                 amounts=(interest.get(name, {}), tickers.get(name, {})),
-                moment=_number(row, "ts"),
+                moment=moment,
             )
         )
     return rows
@@ -314,26 +318,56 @@ def _number(row: Row, name: str) -> float:
     text = row.get(name)
     if text is None or text == "":
         return float("nan")
-    try:
-        value = float(text)
-    except (TypeError, ValueError):
-        raise VenueError(f"okx says {name} = {str(text)[:60]!r} of {row.get('instId')}, which is no number.") from None
-    if abs(value) == float("inf"):
-        raise VenueError(f"okx says {name} = {text!r} of {row.get('instId')}, which is no number.")
+    value = _value(text)
+    if value is None or abs(value) == float("inf"):
+        raise VenueError(f"okx says {name} = {str(text)[:60]!r} of {row.get('instId')}, which is no number.")
     return value
 
 
-def _rate(row: Row) -> float:
-    value = row.get("fundingRate")
-    if value is None or not isfinite(float(value)):
-        raise VenueError(f"okx says a funding rate of {value} at {row.get('timestamp')}, which is no number.")
-    return float(value)
+def _value(text: Any) -> float | None:
+    """A number or the text of one; None where it is none."""
+    try:
+        return float(text)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _candles(page: Any, currency: str) -> list[tuple[int, list[float]]]:
+    """When each candle opened, in milliseconds, and its open, high, low, close and volume."""
+    found = []
+    for row in page if isinstance(page, list) else [page]:
+        cells = [_value(cell) for cell in row[:6]] if isinstance(row, list | tuple) else []
+        opened = _milliseconds(cells[0]) if cells else None
+        if len(cells) < 6 or opened is None or any(cell is None for cell in cells):
+            raise VenueError(f"okx answered a candle of {currency} that is none: {str(row)[:200]}.")
+        found.append((opened, [cell for cell in cells[1:] if cell is not None]))
+    return found
+
+
+def _rates(page: Any, currency: str) -> list[tuple[int, float]]:
+    """When each rate was paid, in milliseconds, and the rate."""
+    found = []
+    for row in page if isinstance(page, list) else [page]:
+        said = row if isinstance(row, Mapping) else {}
+        paid_at, rate = _milliseconds(_value(said.get("timestamp"))), _value(said.get("fundingRate"))
+        if paid_at is None or rate is None or not isfinite(rate):
+            raise VenueError(f"okx answered a funding rate of {currency} that is none: {str(row)[:200]}.")
+        found.append((paid_at, rate))
+    return found
+
+
+def _milliseconds(value: float | None) -> int | None:
+    """A count of milliseconds since 1970 up to the year 2100; None where it is none."""
+    is_one = value is not None and 0.0 <= value <= 4_102_444_800_000.0
+    return int(value) if is_one and value is not None else None
 
 
 def _check_candles(prices: np.ndarray, currency: str) -> None:
     opened, high, low, close = (prices[:, at] for at in range(4))
-    is_sound = (low > 0.0) & (low <= np.minimum(opened, close)) & (high >= np.maximum(opened, close))
-    is_sound &= np.isfinite(prices[:, :4]).all(axis=1)
+    is_sound = (
+        (low > 0.0) & (prices[:, 4] >= 0.0) & (low <= np.minimum(opened, close)) & (high >= np.maximum(opened, close))
+    )
+    is_sound &= np.isfinite(prices).all(axis=1)
     if not np.all(is_sound):
         raise VenueError(f"okx answered a candle of {currency} whose prices {prices[~is_sound][0]} are in no order.")
 
@@ -347,4 +381,7 @@ def _length(timeframe: str) -> timedelta:
 
 
 def _moment(milliseconds: float) -> datetime:
-    return from_datetime64(np.datetime64(int(milliseconds), "ms"))
+    counted = _milliseconds(milliseconds)
+    if counted is None:
+        raise VenueError(f"okx gives a time of {milliseconds:g}, which counts no milliseconds from 1970 to 2100.")
+    return from_datetime64(np.datetime64(counted, "ms"))

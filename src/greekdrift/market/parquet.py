@@ -49,7 +49,7 @@ class _Group:
             return _csv(self.path, columns=self.columns)
         text = [name for name in TEXT if name in self.columns]
         with (
-            _readable(self.path),
+            readable(self.path),
             pq.ParquetFile(self.path, metadata=self.metadata, read_dictionary=text) as file,
         ):
             return file.read_row_group(self.number, columns=list(self.columns)).to_pandas()
@@ -254,7 +254,7 @@ def _groups(path: Path, since: datetime | None, until: datetime | None) -> list[
     """The row groups of a file that may hold snapshots of the stretch."""
     if path.suffix == ".csv":
         return [_Group(path, 0, tuple(schema.needed(_csv(path, rows=0).columns, where=path.name)))]
-    with _readable(path), pq.ParquetFile(path) as file:
+    with readable(path), pq.ParquetFile(path) as file:
         metadata, names = file.metadata, file.schema_arrow.names
     columns = tuple(schema.needed(names, where=path.name))
     wanted = row_groups(metadata, "snapshot_ts_utc", since=since, until=until)
@@ -262,13 +262,13 @@ def _groups(path: Path, since: datetime | None, until: datetime | None) -> list[
 
 
 @contextmanager
-def _readable(path: Path) -> Iterator[None]:
+def readable(path: Path) -> Iterator[None]:
     """Damage that reading a Parquet file finds, at its end or in its pages, is a `DataError`."""
     try:
         yield
     except DataError:
         raise
-    except (pa.ArrowException, OSError, ValueError, KeyError) as problem:
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as problem:
         raise DataError(f"{path} cannot be read as Parquet ({str(problem).strip()}); write it again.") from None
 
 
@@ -342,7 +342,7 @@ def _stamps(groups: Sequence[_Group]) -> tuple[np.ndarray, np.ndarray, list[str]
         raw = _csv(path, columns=columns)
     else:
         with (
-            _readable(path),
+            readable(path),
             pq.ParquetFile(path, metadata=groups[0].metadata, read_dictionary=["instrument_name"]) as file,
         ):
             raw = file.read_row_groups([group.number for group in groups], columns=columns).to_pandas()

@@ -13,6 +13,7 @@ from numpy import ndarray
 
 from greekdrift.config.data_set import DataSet, Defect, Key, Measure, Points, Stamps, Table
 from greekdrift.errors import DataError, nearest
+from greekdrift.market.parquet import readable
 from greekdrift.market.pruning import row_groups
 from greekdrift.market.series import Series, series
 
@@ -56,28 +57,32 @@ def load(
 def _frame(path: Path, table: Table, since: datetime | None, until: datetime | None) -> pd.DataFrame:
     """The columns that are needed, of the row groups that may hold the stretch; the index is the row in the file."""
     needed = _needed(table)
-    try:
-        with pq.ParquetFile(path) as file:
-            lacking = [name for name in needed if name not in file.schema_arrow.names]
-            if lacking:
-                raise DataError(
-                    f'{path.name}: has no column "{lacking[0]}"; {nearest(lacking[0], file.schema_arrow.names)}'
-                )
-            reach = WIDEST_OFFSET + timedelta(hours=abs(table.stamps.event_after_hours)) + _longest_shift(table)
-            groups = row_groups(
-                file.metadata,
-                table.stamps.column,
-                since=None if since is None else since - reach,
-                until=None if until is None else until + reach,
+    if not path.is_file():
+        raise DataError(f"{path}: there is no such file; name the folder of the data as root.")
+    with readable(path), pq.ParquetFile(path) as file:
+        lacking = [name for name in needed if name not in file.schema_arrow.names]
+        if lacking:
+            raise DataError(
+                f'{path.name}: has no column "{lacking[0]}"; {nearest(lacking[0], file.schema_arrow.names)}'
             )
-            starts = np.cumsum([0, *(file.metadata.row_group(one).num_rows for one in range(file.num_row_groups))])
-            rows = [np.arange(starts[one], starts[one + 1]) for one in groups]
-            frame = file.read_row_groups(list(groups), columns=needed).to_pandas()
-    except FileNotFoundError:
-        raise DataError(f"{path}: there is no such file; name the folder of the data as root.") from None
-    except (pa.ArrowInvalid, OSError) as problem:
-        raise DataError(f"{path} cannot be read as Parquet ({problem}); write it again.") from None
+        _refuse_nested(file.schema_arrow, needed, path.name)
+        reach = WIDEST_OFFSET + timedelta(hours=abs(table.stamps.event_after_hours)) + _longest_shift(table)
+        groups = row_groups(
+            file.metadata,
+            table.stamps.column,
+            since=None if since is None else since - reach,
+            until=None if until is None else until + reach,
+        )
+        starts = np.cumsum([0, *(file.metadata.row_group(one).num_rows for one in range(file.num_row_groups))])
+        rows = [np.arange(starts[one], starts[one + 1]) for one in groups]
+        frame = file.read_row_groups(list(groups), columns=needed).to_pandas()
     return frame.set_index(pd.Index(np.concatenate(rows) if rows else [], dtype="int64"))
+
+
+def _refuse_nested(columns: pa.Schema, needed: Collection[str], file: str) -> None:
+    for name in needed:
+        if pa.types.is_nested(columns.field(name).type):
+            raise DataError(f"{file}: {name} holds {columns.field(name).type}, not one value a row; check the file.")
 
 
 def _longest_shift(table: Table) -> timedelta:
