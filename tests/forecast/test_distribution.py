@@ -215,3 +215,45 @@ def test_a_held_row_that_was_not_revalued_is_refused(market):
 def test_numbers_that_are_none_are_refused():
     with pytest.raises(InputError, match="some scenarios only"):
         _forecast([[0.0, np.nan], [1.0, 1.0]])
+
+
+def test_errors_and_shortfalls_stand_beside_the_figures(market):
+    made = _made(market)
+    assert np.all(made.mean_error("writer", "pnl_usd") > 0.0)
+    assert made.quantile_error("writer", "pnl_usd", (0.1, 0.9)).shape == (2, 3)
+    low, error = made.expected_shortfall("writer", "pnl_usd", level=0.9)
+    high, _ = made.expected_shortfall("writer", "pnl_usd", level=0.9, is_high_bad=True)
+    assert np.all(low < made.quantile("writer", "pnl_usd", (0.1,))[0] + 1e-9)
+    assert np.all(high > made.mean("writer", "pnl_usd"))
+    assert np.all(error > 0.0)
+    breach = made.time_to_breach("writer", "BTC delta (net)")
+    assert breach.within[-1] == pytest.approx(breach.by(24.0))
+    assert np.all(breach.within_error > 0.0)
+
+
+def test_any_interval_can_be_asked_for(market):
+    made = _made(market)
+    values = made.of("writer", "vega of BTC")
+    lower, upper = np.quantile(values, (0.3, 0.8))
+    chance = made.time_outside("writer", "vega of BTC", lower=lower, upper=upper).by(24.0)
+    assert chance == pytest.approx(np.mean(np.any((values < lower) | (values > upper), axis=1)))
+    with pytest.raises(InputError, match="must be below"):
+        made.time_outside("writer", "vega of BTC", lower=1.0, upper=1.0)
+    tighter = made.with_bands("writer", [replace(BANDS[0], lower=-0.01, upper=0.01)])
+    label = BANDS[0].label
+    assert tighter.breach_probability("writer", label) >= made.breach_probability("writer", label)
+    with pytest.raises(InputError, match="did you mean"):
+        made.with_bands("writer", [replace(BANDS[3], tenor_days=(0.0, 31.0))])
+
+
+def test_a_collateral_delta_can_be_asked_for(market):
+    source, moment, chain, surface, accounts, held = market
+    scenarios = source.true_scenarios(moment, horizons=(6.0,), n=50, seed=0)
+    revalued = revalue(chain, surface, scenarios, rows=held, names=NAMES)
+    made = forecast(chain, accounts, revalued, names=("delta_collateral",))
+    np.testing.assert_allclose(
+        made.of("writer", "delta_collateral of BTC"), made.of("writer", "BTC delta (collateral)"), rtol=1e-10
+    )
+    assert made.value_now("writer", "delta_collateral of BTC") == pytest.approx(
+        made.value_now("writer", "BTC delta (collateral)")
+    )

@@ -6,7 +6,7 @@ an interval (the last check inside, the first check outside].
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 
@@ -14,9 +14,11 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
-from greekdrift.book import Account, Band, Chain, View
+from greekdrift.book import Account, Band, Chain
 from greekdrift.errors import InputError, nearest
-from greekdrift.greeks.bands import band_offsets, band_quantity, band_selection
+from greekdrift.forecast import monte_carlo
+from greekdrift.forecast.banded import band_paths
+from greekdrift.greeks.exposure import coin_equity
 from greekdrift.greeks.exposure import weights as contracts_of
 from greekdrift.score import quantile
 from greekdrift.surface.collateral import collateral_cube, collateral_now
@@ -26,6 +28,7 @@ Samples = Float[ndarray, "scenario horizon account quantity"]
 
 BOOK = ("value_usd", "delta_usd", "delta_net", "gamma", "vega", "theta")
 PNL = "pnl_usd"
+COLLATERAL = "delta_collateral"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -33,10 +36,12 @@ class TimeToBreach:
     """Probability that the first breach falls into (checks[k−1], checks[k]], hours from the origin; `never` the rest.
 
     The first interval starts at 0, and also holds what is outside already and stays there until the first check.
+    `weights` are those of the scenarios, from which the standard errors follow.
     """
 
     checks: Float[ndarray, " check"]
     probability: Float[ndarray, " check"]
+    weights: Float[ndarray, " scenario"]
 
     @property
     def never(self) -> float:
@@ -46,6 +51,16 @@ class TimeToBreach:
     def by(self, hours: float) -> float:
         """Probability of a breach at a check up to `hours`."""
         return float(min(1.0, self.probability[self.checks <= hours + 1e-9].sum()))
+
+    @property
+    def within(self) -> Float[ndarray, " check"]:
+        """Probability of a breach at a check up to each of the checks."""
+        return np.clip(np.cumsum(self.probability), 0.0, 1.0)
+
+    @property
+    def within_error(self) -> Float[ndarray, " check"]:
+        """Monte-Carlo standard error of `within`."""
+        return monte_carlo.probability_error(self.within, self.weights)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -73,9 +88,10 @@ class Forecast:
             raise InputError(f"forecast: samples have shape {self.samples.shape}, expected {shape}.")
         if self.now.shape != shape[2:]:
             raise InputError(f"forecast: values now have shape {self.now.shape}, expected {shape[2:]}.")
-        absent = np.isnan(self.samples)
-        if np.any(np.isinf(self.samples)) or not np.array_equal(absent.any(axis=(0, 1)), absent.all(axis=(0, 1))):
-            raise InputError("forecast: a quantity of an account is a number in some scenarios only.")
+        if not np.all(np.isfinite(self.samples)):
+            absent = np.isnan(self.samples)
+            if np.any(np.isinf(self.samples)) or not np.array_equal(absent.any(axis=(0, 1)), absent.all(axis=(0, 1))):
+                raise InputError("forecast: a quantity of an account is a number in some scenarios only.")
         object.__setattr__(self, "bands", MappingProxyType(dict(self.bands)))
 
     def of(self, account_id: str, quantity: str) -> Float[ndarray, "scenario horizon"]:
@@ -110,6 +126,29 @@ class Forecast:
         """Expected value at every horizon."""
         return self.weights @ self.of(account_id, quantity)
 
+    def mean_error(self, account_id: str, quantity: str) -> Float[ndarray, " horizon"]:
+        """Monte-Carlo standard error of the expected value."""
+        return monte_carlo.mean_error(self.of(account_id, quantity), self.weights)
+
+    def quantile_error(
+        self, account_id: str, quantity: str, levels: Sequence[float]
+    ) -> Float[ndarray, "level horizon"]:
+        """Monte-Carlo standard error of each quantile."""
+        samples = self.of(account_id, quantity)
+        return np.stack([monte_carlo.quantile_error(samples, self.weights, level) for level in levels])
+
+    def expected_shortfall(
+        self, account_id: str, quantity: str, *, level: float = 0.95, is_high_bad: bool = False
+    ) -> tuple[Float[ndarray, " horizon"], Float[ndarray, " horizon"]]:
+        """Mean of the worst 1 − `level` of the scenarios at every horizon, and its Monte-Carlo standard error.
+
+        The worst are the lowest, or with `is_high_bad` the highest (a margin requirement).
+        """
+        sign = -1.0 if is_high_bad else 1.0
+        samples = sign * self.of(account_id, quantity)
+        found = monte_carlo.expected_shortfall(samples, self.weights, level=level)
+        return sign * found, monte_carlo.shortfall_error(samples, self.weights, level=level)
+
     def cdf(self, account_id: str, quantity: str, value: float) -> Float[ndarray, " horizon"]:
         """Probability of at most `value` at every horizon."""
         return self.weights @ (self.of(account_id, quantity) <= value)
@@ -128,6 +167,12 @@ class Forecast:
             raise InputError(f'{account_id} has no band "{label}"; {hint}')
         return known[label]
 
+    def with_bands(self, account_id: str, bands: Sequence[Band]) -> "Forecast":
+        """The forecast with other bands for an account, on quantities that it has under their labels."""
+        for band in bands:
+            self.of(account_id, band.label)
+        return replace(self, bands={**self.bands, account_id: tuple(bands)})
+
     def is_outside(self, account_id: str, label: str) -> Bool[ndarray, "scenario check"]:
         """Whether a banded quantity is outside its band, by scenario and check."""
         band, values = self.band(account_id, label), self.of(account_id, label)
@@ -144,13 +189,20 @@ class Forecast:
         """When a band is first broken, by interval between checks."""
         return self._first(self.is_outside(account_id, label))
 
+    def time_outside(self, account_id: str, quantity: str, *, lower: float, upper: float) -> TimeToBreach:
+        """When any quantity is first outside an interval, whether or not the mandate knows of it."""
+        if not lower < upper:
+            raise InputError(f'{account_id}, "{quantity}": lower {lower:g} must be below upper {upper:g}.')
+        values = self.of(account_id, quantity)
+        return self._first((values < lower) | (values > upper))
+
     def time_below(self, account_id: str, quantity: str, level: float) -> TimeToBreach:
         """When a quantity, such as the excess margin, first falls below a level."""
         return self._first(self.of(account_id, quantity) < level)
 
     def _first(self, outside: Bool[ndarray, "scenario check"]) -> TimeToBreach:
         is_first = outside & (np.cumsum(outside, axis=1) == 1)
-        return TimeToBreach(checks=self.horizons, probability=self.weights @ is_first)
+        return TimeToBreach(checks=self.horizons, probability=self.weights @ is_first, weights=self.weights)
 
 
 def forecast(
@@ -158,25 +210,27 @@ def forecast(
     accounts: Sequence[Account],
     revaluation: Revaluation,
     *,
+    names: Sequence[str] = BOOK,
     extra: Mapping[str, Float[ndarray, "scenario horizon account"]] | None = None,
     extra_now: Mapping[str, Float[ndarray, " account"]] | None = None,
     provenance: str = "",
 ) -> Forecast:
     """The forecast of unchanged accounts from one revaluation of the rows they hold.
 
-    Quantities: `pnl_usd`; each revalued name among `BOOK` by underlying, as in "delta_net of BTC"; each band by its
+    Quantities: `pnl_usd`; each revalued name among `names` by underlying, as in "delta_net of BTC"; each band by its
     label, as in "BTC gamma" (which fades with the mandate, unlike "gamma of BTC"); and the caller's `extra` samples,
-    such as the initial margin, with their values now.
+    such as the initial margin, with their values now. "delta_collateral" among the names needs `collateral.NEEDED`
+    revalued.
     """
     held = contracts_of(chain, accounts)
     _covered(chain, accounts, held, revaluation)
     mine = held[:, revaluation.rows]
     columns: dict[str, tuple[ndarray, ndarray]] = {
         PNL: (revaluation.book(PNL, mine), np.zeros(len(accounts))),
-        **_by_underlying(chain, revaluation, mine),
+        **_by_underlying(chain, accounts, revaluation, mine, names),
     }
     for at, account in enumerate(accounts):
-        for label, (moved, now) in _banded(chain, account, revaluation, mine[at]).items():
+        for label, (moved, now) in band_paths(chain, account, revaluation, mine[at]).items():
             samples, values = columns.setdefault(label, _nothing(revaluation, len(accounts)))
             samples[:, :, at], values[at] = moved, now
     for name, samples in (extra or {}).items():
@@ -207,46 +261,21 @@ def _covered(chain: Chain, accounts: Sequence[Account], held: ndarray, revaluati
         raise InputError(f"{who} holds {name}, which was not revalued; add its row to revalue(rows=…).")
 
 
-def _by_underlying(chain: Chain, revaluation: Revaluation, mine: ndarray) -> dict[str, tuple[ndarray, ndarray]]:
+def _by_underlying(
+    chain: Chain, accounts: Sequence[Account], revaluation: Revaluation, mine: ndarray, names: Sequence[str]
+) -> dict[str, tuple[ndarray, ndarray]]:
     columns = {}
     belongs = chain.underlying[revaluation.rows]
-    for name in (name for name in BOOK if name in revaluation.values):
+    for name in names:
         for underlying in chain.underlyings:
             part = mine * (belongs == underlying)
-            columns[f"{name} of {underlying}"] = (revaluation.book(name, part), revaluation.book_now(name, part))
+            if name == COLLATERAL:
+                equity = np.array([coin_equity(chain, account)[underlying] for account in accounts])
+                moved = equity + collateral_cube(chain, revaluation) @ part.T
+                columns[f"{name} of {underlying}"] = (moved, equity + part @ collateral_now(chain, revaluation))
+            elif name in revaluation.values:
+                columns[f"{name} of {underlying}"] = (revaluation.book(name, part), revaluation.book_now(name, part))
     return columns
-
-
-def _banded(
-    chain: Chain, account: Account, revaluation: Revaluation, mine: ndarray
-) -> dict[str, tuple[Float[ndarray, "scenario horizon"], float]]:
-    """Value of each band in every scenario, each row in the tenor bucket of the time that it has left then.
-
-    A collateral delta counts the coin equity, which moves with the coin profit.
-    """
-    if account.mandate is None or not account.mandate.bands:
-        return {}
-    offsets = band_offsets(chain, account)
-    labels, share_now = band_selection(chain, account.mandate)
-    shares = []
-    for left in revaluation.time_to_expiry:
-        later = np.full(len(chain), np.inf)
-        later[revaluation.rows] = left
-        shares.append(band_selection(chain, account.mandate, time_to_expiry=later)[1][:, revaluation.rows])
-    values = {}
-    for at, band in enumerate(account.mandate.bands):
-        cube, now = _line(chain, revaluation, band)
-        held = np.stack([share[at] * mine for share in shares])
-        moved = offsets[at] + np.einsum("shr,hr->sh", cube, held)
-        values[labels[at]] = (moved, float(offsets[at] + (share_now[at, revaluation.rows] * now) @ mine))
-    return values
-
-
-def _line(chain: Chain, revaluation: Revaluation, band: Band) -> tuple[ndarray, ndarray]:
-    if band.greek == "delta" and band.view is View.COLLATERAL:
-        return collateral_cube(chain, revaluation), collateral_now(chain, revaluation)
-    name = band_quantity(band)
-    return revaluation.cube(name), revaluation.now[name]
 
 
 def _position(word: str, known: tuple[str, ...], what: str) -> int:
