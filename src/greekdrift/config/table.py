@@ -32,12 +32,19 @@ SOURCES: Mapping[str, str] = {
 FORECASTERS: Mapping[str, str] = {
     "clock": "forecast.clock:Clock",
     "historical": "forecast.historical:Historical",
+    "direct": "forecast.direct:Direct",
     "fhs": "forecast.econometric:FilteredHistorical",
+    "garch": "forecast.garch:Garch",
     "pool": "forecast.ensemble:Pool",
+    "gaussian": "forecast.gaussian:Gaussian",
     "student": "forecast.student:Student",
+    "boosted": "forecast.boosted:Boosted",
     "drift_net": "forecast.deep.training:DriftNet",
+    "calibrated": "forecast.calibrated:Calibrated",
+    "outside": "forecast.outside:Outside",
 }
-"""What makes joint scenarios of the market state."""
+"""What makes joint scenarios of the market state: docs/forecasters.md. `outside` alone runs code that is not of this
+table, that of the user who evaluates it; nothing that it makes can be an artefact."""
 
 FEATURE_KINDS: Mapping[str, str] = {
     "return": "features.realised:Return",
@@ -158,9 +165,11 @@ def unfit(
         if name not in open_names:
             found.append(f"{where}: is no option here; {nearest(name, open_names) if open_names else 'there are none'}")
         else:
-            _, problem = _typed(parameters[name][0], value)
+            typed, problem = _typed(parameters[name][0], value)
             if problem:
                 found.append(f"{where}: {problem}, got {value!r}")
+            elif isinstance(typed, Component):  # the only components within components are forecasters
+                found += problems(typed, FORECASTERS, document=document, place=(*place, name), given=given)
     missing = [
         name for name in open_names if parameters[name][1] and name not in values.options and name not in optional
     ]

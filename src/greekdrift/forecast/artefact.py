@@ -34,9 +34,14 @@ MANIFEST, CONFIG, ARRAYS = "manifest.json", "config.json", "arrays.safetensors"
 LARGEST = 512 * 1024 * 1024
 
 PREDICTORS: Mapping[str, str] = {
+    "boosted": "forecast.boosted:BoostedPredictor",
+    "calibrated": "forecast.calibrated:CalibratedPredictor",
     "clock": "forecast.clock:ClockPredictor",
+    "direct": "forecast.direct:DirectPredictor",
     "historical": "forecast.historical:HistoricalPredictor",
     "filtered": "forecast.econometric:FilteredPredictor",
+    "garch": "forecast.garch:GarchPredictor",
+    "gaussian": "forecast.gaussian:GaussianPredictor",
     "pool": "forecast.ensemble:PoolPredictor",
     "student": "forecast.student:StudentPredictor",
     "drift_net": "forecast.deep.predictor:DriftNetPredictor",
@@ -65,10 +70,7 @@ class Packable(Protocol):
 
 def save(predictor: Predictor | Classifier, folder: str | Path) -> str:
     """Writes the files of a predictor or regime model into a folder; its digest, that of the manifest."""
-    kind = getattr(predictor, "kind", None)
-    if kind not in _KINDS:
-        raise ArtefactError(f"a {type(predictor).__name__} cannot be saved; kinds: {', '.join(_KINDS)}.")
-    config, arrays = predictor.pack() if isinstance(predictor, Packable) else packed.pack(predictor)
+    kind, config, arrays = taken_apart(predictor)
     contents = {
         CONFIG: canonical(config),
         ARRAYS: save_arrays({name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())}),
@@ -80,6 +82,23 @@ def save(predictor: Predictor | Classifier, folder: str | Path) -> str:
     for name, content in contents.items():
         (place / name).write_bytes(content)
     return hashlib.sha256(contents[MANIFEST]).hexdigest()
+
+
+def taken_apart(predictor: Predictor | Classifier) -> tuple[str, dict[str, Any], dict[str, ndarray]]:
+    """Kind, plain values and arrays of a predictor or regime model; what is of no kind of ours is refused."""
+    kind = getattr(predictor, "kind", None)
+    if kind not in _KINDS:
+        raise ArtefactError(f"a {type(predictor).__name__} cannot be saved; kinds: {', '.join(_KINDS)}.")
+    config, arrays = predictor.pack() if isinstance(predictor, Packable) else packed.pack(predictor)
+    return kind, config, arrays
+
+
+def put_together(
+    kind: str, config: Mapping[str, Any], arrays: Mapping[str, ndarray], *, kinds: Mapping[str, str] = PREDICTORS
+) -> Any:
+    """The predictor of a kind of `kinds` from plain values and arrays; the inverse of `taken_apart`."""
+    made = resolve(kinds, kind)
+    return made.unpack(config, arrays) if issubclass(made, Packable) else packed.unpack(made, config, arrays)
 
 
 def load(folder: str | Path) -> Predictor:
@@ -97,11 +116,10 @@ def load_classifier(folder: str | Path) -> Classifier:
 def _load(place: Path, kinds: Mapping[str, str]) -> Any:
     manifest = _manifest(place, kinds)
     contents = {name: _checked(place / name, digest) for name, digest in manifest["files"].items()}
-    kind = resolve(kinds, manifest["kind"])
     config = _json(contents[CONFIG], place / CONFIG)
     try:
         arrays = _finite(load_arrays(contents[ARRAYS]))
-        loaded = kind.unpack(config, arrays) if issubclass(kind, Packable) else packed.unpack(kind, config, arrays)
+        loaded = put_together(manifest["kind"], config, arrays, kinds=kinds)
     except (SafetensorError, KeyError, TypeError, ValueError, IndexError, RuntimeError) as problem:
         raise ArtefactError(
             f"{place} does not hold a {manifest['kind']} that this version can read "
@@ -113,7 +131,7 @@ def _load(place: Path, kinds: Mapping[str, str]) -> Any:
 def _finite(arrays: dict[str, ndarray]) -> dict[str, ndarray]:
     """The arrays, if all are numbers; only a recorded past may have missing values."""
     for name, array in arrays.items():
-        if array.dtype.kind == "f" and not name.startswith("past.") and not np.all(np.isfinite(array)):
+        if array.dtype.kind == "f" and "past" not in name.split(".") and not np.all(np.isfinite(array)):
             raise ValueError(f"{name} is not finite")
     return arrays
 

@@ -37,6 +37,8 @@ class ClockPredictor:
 class Clock:
     """The forecaster that learns nothing."""
 
+    invariances: ClassVar[tuple[str, ...]] = ("level", "scale", "permutation")
+
     @property
     def name(self) -> str:
         """`clock`."""

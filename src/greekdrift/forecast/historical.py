@@ -42,18 +42,7 @@ class HistoricalPredictor:
         return scenarios(history, drawn, horizons=hours, name=self.name, seed=seed)
 
     def _windows(self, horizons: ndarray, n: int, random: np.random.Generator) -> ndarray:
-        """Overlapping windows whose every end lies within a quarter of a base step of its horizon."""
-        tolerance = 0.25 * self.past.step_hours
-        windows = [self.past.increments(horizon, tolerance_hours=tolerance) for horizon in horizons]
-        increments = np.full((len(horizons), *self.past.state.shape), np.nan)
-        for at, window in enumerate(windows):
-            increments[at, window.origin] = window.values
-        starts = np.flatnonzero(np.all(np.isfinite(increments), axis=(0, 2, 3)))
-        if starts.size < 2:
-            raise DataError(
-                f"{starts.size} past windows of {horizons[-1]:g} h; a historical forecast needs 2: "
-                "give a longer history or shorter horizons."
-            )
+        increments, starts = windows(self.past, horizons)
         return np.moveaxis(increments[:, starts[bootstrap.balanced(starts.size, n, random)]], 0, 1)
 
     def _chained(self, horizons: ndarray, n: int, random: np.random.Generator) -> ndarray:
@@ -64,6 +53,26 @@ class HistoricalPredictor:
         return np.cumsum(moves, axis=1)[:, arrivals - 1]
 
 
+def windows(
+    past: Panel, horizons: Float[ndarray, " horizon"]
+) -> tuple[Float[ndarray, "horizon row underlying factor"], Int[ndarray, " start"]]:
+    """Overlapping increments from every row, and the rows where all are known; fewer than two are refused.
+
+    Every end lies within a quarter of a base step of its horizon. NaN where there is no window.
+    """
+    increments = np.full((len(horizons), *past.state.shape), np.nan)
+    for at, horizon in enumerate(horizons):
+        window = past.increments(horizon, tolerance_hours=0.25 * past.step_hours)
+        increments[at, window.origin] = window.values
+    starts = np.flatnonzero(np.all(np.isfinite(increments), axis=(0, 2, 3)))
+    if starts.size < 2:
+        raise DataError(
+            f"{starts.size} past windows of {horizons[-1]:g} h; a historical forecast needs 2: "
+            "give a longer history or shorter horizons."
+        )
+    return increments, starts
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Historical:
     """Past joint increments.
@@ -71,6 +80,8 @@ class Historical:
     Overlapping windows of the very horizons (`chained=False`), or base steps chained in blocks of `mean_block`
     steps on average, each scaled by the square root of its length.
     """
+
+    invariances: ClassVar[tuple[str, ...]] = ("level", "scale", "permutation")
 
     chained: bool = False
     mean_block: float = 4.0

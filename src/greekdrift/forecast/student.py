@@ -58,6 +58,8 @@ class StudentPredictor:
 class Student:
     """Joint Student t at the scale of filtered historical simulation."""
 
+    invariances: ClassVar[tuple[str, ...]] = ("level", "scale", "permutation")
+
     scale: Kind = "hari"
     own_steps: float = 16.0
 
@@ -69,20 +71,33 @@ class Student:
     def fit(self, panel: Panel) -> StudentPredictor:
         """Scale, correlation and degrees of freedom of all complete base steps."""
         fitted, values = standardised(panel, steps(panel), kind=self.scale, flat=False, own_steps=self.own_steps)
-        size = np.sqrt(np.mean(values**2, axis=0)) + 1e-16
-        unit = (values / size).reshape(len(values), -1)
-        cells = unit.shape[1]
-        shrunk = (unit.T @ unit + cells * np.eye(cells)) / (len(unit) + cells)
-        deviation = np.sqrt(np.diag(shrunk))
+        size, root = spread(values)
         return StudentPredictor(
             name=self.name,
             underlyings=panel.underlyings,
             factors=panel.factors,
             scale=fitted,
-            root=np.linalg.cholesky(shrunk / np.outer(deviation, deviation)),
+            root=root,
             size=size,
-            freedom=freedom(unit),
+            freedom=freedom((values / size).reshape(len(values), -1)),
         )
+
+
+def spread(
+    residuals: Float[ndarray, "step underlying factor"],
+) -> tuple[Float[ndarray, "underlying factor"], Float[ndarray, "cell cell"]]:
+    """Root mean square of each residual, and L of their shrunk correlation over all underlyings and factors.
+
+    >>> size, root = spread(np.array([[[1.0, 2.0]], [[-1.0, 2.0]]]))
+    >>> size.round(12).tolist(), root.round(12).tolist()
+    ([[1.0, 2.0]], [[1.0, 0.0], [0.0, 1.0]])
+    """
+    size = np.sqrt(np.mean(residuals**2, axis=0)) + 1e-16
+    unit = (residuals / size).reshape(len(residuals), -1)
+    cells = unit.shape[1]
+    shrunk = (unit.T @ unit + cells * np.eye(cells)) / (len(unit) + cells)
+    deviation = np.sqrt(np.diag(shrunk))
+    return size, np.linalg.cholesky(shrunk / np.outer(deviation, deviation))
 
 
 def freedom(residuals: Float[ndarray, "..."]) -> float:
