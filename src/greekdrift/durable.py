@@ -12,10 +12,11 @@ def write_all(descriptor: int, content: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def write_durably(path: Path, content: bytes) -> None:
+def write_durably(path: Path, content: bytes, *, modified: int | None = None) -> None:
     """Puts a file on disk under another name, waits for the disk, then gives it its own name.
 
-    A reader sees the whole file or none; an interrupted write leaves a `.part` file that nobody reads.
+    A reader sees the whole file or none; an interrupted write leaves a `.part` file that nobody reads. `modified` is
+    the file's time of change in nanoseconds since 1970, where it is to be another than now.
     """
     made = [folder for folder in (path.parent, *path.parent.parents) if not folder.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -25,6 +26,8 @@ def write_durably(path: Path, content: bytes) -> None:
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o644)
     try:
         write_all(descriptor, content)
+        if modified is not None:
+            os.utime(part, ns=(modified, modified))
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -47,6 +47,9 @@ def deribit(
     base_url: Annotated[
         str | None, typer.Option("--base-url", help="Another host of the same interface, such as the test network.")
     ] = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Read every file of the folder first, not just touched and recent ones.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but the summary at the end.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON line an event, for machines.")] = False,
 ) -> None:
@@ -76,12 +79,22 @@ def deribit(
     from greekdrift.cli.console import lead, say, table
 
     made = _collector(
-        out, currency, every, depth=depth, stream=stream, base_url=base_url, report=_report(quiet, as_json)
+        out,
+        currency,
+        every,
+        depth=depth,
+        stream=stream,
+        base_url=base_url,
+        verify=verify,
+        report=_report(quiet, as_json),
     )
     found = made.recovery
     if not (quiet or as_json):
         if found.batches or found.quarantined or found.torn_bytes:
-            say(f"{out}: continues after {found.batches:,} batches; {len(found.quarantined)} files went to quarantine")
+            say(
+                f"{out}: continues after {found.batches:,} batches; {found.read:,} files were read again, "
+                f"{len(found.quarantined)} went to quarantine"
+            )
         say(f"collecting {currency} into {out}, a snapshot every {every}; Ctrl-C ends it")
     tally = _run(made, count=1 if once else None)
     if as_json:
@@ -112,6 +125,7 @@ def _collector(
     depth: bool,
     stream: bool,
     base_url: str | None,
+    verify: bool,
     report: "Callable[[Entry | Missed, Batch | None, datetime], None]",
 ) -> "Collector":
     from greekdrift.market.collect.deribit import collector
@@ -124,6 +138,7 @@ def _collector(
         base_url=base_url or DERIBIT,
         depth=LEVELS if depth else 0,
         stream=stream,
+        verify=verify,
         report=report,
     )
 

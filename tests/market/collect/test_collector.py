@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from greekdrift.errors import InputError, JournalError
+from greekdrift.errors import DataError, InputError, JournalError
 from greekdrift.market.collect import manifest, store
 from greekdrift.market.collect.collector import Collector, Missed
 from greekdrift.market.collect.deribit import collector
@@ -184,11 +184,10 @@ def collected(venue: Any, clock: Any, folder: Path, count: int, **given: Any) ->
         made = collector(
             folder,
             clock=clock,
-            base_url="http://127.0.0.1",
             transport=httpx.MockTransport(venue),
             every=timedelta(minutes=10),
             limits=Limits(per_second=1e4, attempts=2),
-            **given,
+            **{"base_url": "http://127.0.0.1", **given},
         )
         return await made.run(count=count)
 
@@ -201,6 +200,27 @@ def test_a_restart_continues_the_folder(venue: Any, clock: Any, tmp_path: Path) 
     assert collected(venue, clock, tmp_path, 2).snapshots == 2
     assert len(manifest.files(tmp_path)) == 4
     assert [line["n"] for line in lines(tmp_path)] == [0, 1, 2, 3]
+
+
+def test_another_host_is_said_in_rows_and_manifest_and_has_a_folder_of_its_own(
+    venue: Any, clock: Any, tmp_path: Path
+) -> None:
+    collected(venue, clock, tmp_path, 1, depth=5)
+    for table in ("chain", "series", "depth"):
+        (path,) = manifest.files(tmp_path, table)
+        assert pq.read_table(path)["source"].unique().to_pylist() == ["deribit at 127.0.0.1"]
+    assert {line["source"] for line in lines(tmp_path)} == {"deribit at 127.0.0.1"}
+    with pytest.raises(DataError, match=r"holds snapshots of deribit at 127\.0\.0\.1; collect those of deribit into"):
+        collector(tmp_path, clock=clock)
+
+
+def test_answers_of_the_test_network_under_the_own_address_are_refused(venue: Any, clock: Any, tmp_path: Path) -> None:
+    venue.spoil = lambda method, parameters, number, answer: answer | {"testnet": True}
+    tally = collected(venue, clock, tmp_path, 1, base_url="https://www.deribit.com")
+    assert tally.refused == {"test_network": 1}
+    venue.spoil = lambda method, parameters, number, answer: answer
+    assert collected(venue, clock, tmp_path, 1, base_url="https://www.deribit.com").snapshots == 1
+    assert "source" not in pq.read_table(manifest.files(tmp_path)[0]).column_names
 
 
 def test_order_books_are_a_batch_of_their_own_nearest_to_the_money_first(

@@ -1,9 +1,11 @@
 import contextlib
 import errno
+import hashlib
 import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +18,9 @@ import pytest
 from greekdrift.errors import DataError, JournalError
 from greekdrift.market.collect import manifest, store
 from greekdrift.market.collect.lock import Lock, Promise
+from greekdrift.market.collect.manifest import Source
 from greekdrift.market.collect.store import Batch, Store
+from greekdrift.units import stamp
 
 NOON = datetime(2026, 2, 5, 12, tzinfo=UTC)
 
@@ -73,6 +77,92 @@ def test_a_repetition_is_refused_also_after_a_restart(tmp_path: Path) -> None:
             folder.append(batch(4))
         assert folder.last("chain") == NOON + timedelta(minutes=5)
         assert folder.recovery.batches == 2
+
+
+def test_a_file_has_the_time_of_its_snapshot_and_is_not_read_again_while_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "RECENT", 2)
+    with Store(tmp_path) as folder:
+        entries = [folder.append(batch(minute)) for minute in range(10)]
+    first = entries[0].files[0]
+    assert first.stat().st_mtime == entries[0].known_at.timestamp()
+    with Store(tmp_path) as folder:
+        assert folder.recovery.read == 2
+    os.utime(first)
+    with Store(tmp_path) as folder:
+        assert folder.recovery.read == 3
+    with Store(tmp_path) as folder:
+        assert folder.recovery.read == 2
+    with Store(tmp_path, verify=True) as folder:
+        assert folder.recovery.read == 20
+        assert folder.recovery.quarantined == ()
+
+
+def test_content_that_changed_behind_the_time_of_its_file_is_found_by_readers_and_where_all_is_verified(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "RECENT", 2)
+    with Store(tmp_path) as folder:
+        entries = [folder.append(batch(minute)) for minute in range(10)]
+    path = entries[0].files[0]
+    facts, content = path.stat(), bytearray(path.read_bytes())
+    content[50] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(facts.st_mtime_ns, facts.st_mtime_ns))
+    with Store(tmp_path) as folder:
+        assert folder.recovery.quarantined == ()
+    with pytest.raises(DataError, match="not what was acknowledged"):
+        manifest.files(tmp_path)
+    with Store(tmp_path, verify=True) as folder:
+        assert [one.name for one in folder.recovery.quarantined] == [path.name]
+    assert path not in manifest.files(tmp_path)
+
+
+def test_a_month_of_minutes_opens_in_seconds(tmp_path: Path) -> None:
+    """A twentieth of it in a twentieth of ten seconds of this process, whatever its neighbours do."""
+    with Store(tmp_path) as folder:
+        line = {
+            "kind": "snapshot",
+            "key": "chain",
+            "rows": {"chain": 957},
+            "underlyings": ["BTC", "ETH"],
+            "missing": [],
+        }
+        for minute in range(60 * 36):
+            one = batch(minute)
+            name = f"chain/date=2026-02-05/chain-{minute}.parquet"
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"%d" % minute)
+            os.utime(path, ns=(manifest.modified(one.known_at),) * 2)
+            facts = {"bytes": path.stat().st_size, "sha256": hashlib.sha256(b"%d" % minute).hexdigest()}
+            moments = {"as_of": stamp(one.as_of), "known_at": stamp(one.known_at)}
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(store.os, "fsync", lambda _: None)
+                folder._line({**line, **moments, "files": {name: facts}})
+    start = time.process_time()
+    with Store(tmp_path) as folder:
+        assert (folder.recovery.batches, folder.recovery.read) == (60 * 36, store.RECENT)
+    assert time.process_time() - start < 0.5
+
+
+def test_a_folder_holds_snapshots_of_one_source(tmp_path: Path) -> None:
+    own, test = Source(venue="deribit"), Source(venue="deribit", host="test.deribit.com")
+    with Store(tmp_path / "old") as folder:
+        folder.append(batch(0))
+    with Store(tmp_path / "old", source=own) as folder:
+        entry = folder.append(batch(1))
+    assert "source" not in pq.read_table(entry.files[0]).column_names
+    with Store(tmp_path / "test", source=test) as folder:
+        entry = folder.append(batch(0))
+    assert [pq.read_table(path)["source"].unique().to_pylist() for path in entry.files] == [[test.label]] * 2
+    assert [line.body["source"] for line in manifest.Walk(tmp_path / "test" / manifest.NAME)] == [test.label]
+    for name, source in (("old", test), ("test", own), ("test", Source(venue="okx"))):
+        before = (tmp_path / name / manifest.NAME).read_bytes()
+        with pytest.raises(DataError, match="into another folder"):
+            Store(tmp_path / name, source=source)
+        assert (tmp_path / name / manifest.NAME).read_bytes() == before
 
 
 class Died(BaseException):

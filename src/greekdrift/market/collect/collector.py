@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 
 from greekdrift.errors import DataError, InputError, JournalError
 from greekdrift.market.collect.clock import Clock
+from greekdrift.market.collect.manifest import Source
 from greekdrift.market.collect.snapshot import Refusal
 from greekdrift.market.collect.store import Batch, Entry, Recovery, Store
 from greekdrift.units import aware
@@ -83,9 +84,10 @@ Report = Callable[[Entry | Missed, Batch | None, datetime], None]
 class Collector:
     """Takes a snapshot at once and then at each multiple of `every` since 1970, until it is stopped.
 
-    Every acknowledged snapshot is in `folder`; what could not be had is listed there with its reason. `run` may be
-    called once. `stop` ends it after the snapshot that is being taken, or shortly after where that does not come. A
-    disk that cannot be written refuses snapshots until it can.
+    Every acknowledged snapshot is in `folder`; what could not be had is listed there with its reason. `source` is whose
+    snapshots they are; `verify` reads every file of the folder first. `run` may be called once. `stop` ends it after
+    the snapshot that is being taken, or shortly after where that does not come. A disk that cannot be written refuses
+    snapshots until it can.
     """
 
     def __init__(
@@ -97,6 +99,8 @@ class Collector:
         clock: Clock,
         more: More | None = None,
         report: Report | None = None,
+        source: Source | None = None,
+        verify: bool = False,
     ) -> None:
         if every < timedelta(seconds=1):
             raise InputError(
@@ -109,7 +113,8 @@ class Collector:
         self._more = more
         self._report = report
         self._stopped = asyncio.Event()
-        self._store: Store | None = Store(folder)
+        self._source = source
+        self._store: Store | None = Store(folder, source=source, verify=verify)
         self.recovery: Recovery = self._store.recovery
         self.tally = Tally()
 
@@ -212,7 +217,7 @@ class Collector:
         """Opens the store again after a failure to write, which scans the folder; another writer there is final."""
         if self._store is None:
             try:
-                self._store = Store(self._folder)
+                self._store = Store(self._folder, source=self._source)
             except DataError as problem:
                 self._miss(due, "disk", str(problem))
                 return False

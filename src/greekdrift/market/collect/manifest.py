@@ -9,8 +9,9 @@ A folder is
     quarantine/                                       what the list does not know, or whose content changed
 
 A line is `<crc32 of the rest, 8 hex digits> <JSON>`. The JSON holds `n` (its number), `epoch` (of the writer),
-`previous` (SHA-256 of the line before, with its newline), `kind`, and for a snapshot its files with length and SHA-256.
-A line counts once it is on disk; a last line that is cut is as if it had never been written.
+`previous` (SHA-256 of the line before, with its newline), `kind`, and for a snapshot its files with length and SHA-256,
+and its `source` (see `Source`). A line counts once it is on disk; a last line that is cut is as if it had never been
+written. The time of change of a file is its snapshot's `known_at`: one that was changed since has another.
 """
 
 import hashlib
@@ -18,7 +19,7 @@ import json
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +30,34 @@ NAME = "manifest.jsonl"
 METADATA = b"greekdrift.collect"
 """Key of what a file says of itself: a JSON object with `as_of`, `known_at` and, of a chain, `underlyings`."""
 GENESIS = "0" * 64
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LONGEST = 1 << 20
 FIELDS: dict[str, dict[str, type]] = {
     "snapshot": {"key": str, "as_of": str, "files": dict},
     "quarantined": {"file": str},
 }
 """What a line of a kind holds at least."""
+
+
+OWN = "deribit"
+"""Source of snapshots that name none, as the first ones did."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Whose snapshots a folder holds: a venue, and the host where it is not the venue's own (a test network).
+
+    >>> Source(venue="deribit", host="test.deribit.com").label
+    'deribit at test.deribit.com'
+    """
+
+    venue: str
+    host: str | None = None
+
+    @property
+    def label(self) -> str:
+        """The same in words, as manifest and rows have it."""
+        return self.venue if self.host is None else f"{self.venue} at {self.host}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +186,25 @@ def files(
 def is_within(moment: datetime, since: datetime | None, until: datetime | None) -> bool:
     """Whether an instant lies in a stretch, ends included; None leaves an end open."""
     return (since is None or moment >= aware(since)) and (until is None or moment <= aware(until))
+
+
+def modified(known_at: datetime) -> int:
+    """Time of change of the files of a snapshot, in nanoseconds since 1970.
+
+    >>> from datetime import UTC
+    >>> modified(datetime(1970, 1, 1, 0, 0, 1, 5, tzinfo=UTC))
+    1000005000
+    """
+    return (aware(known_at) - EPOCH) // timedelta(microseconds=1) * 1000
+
+
+def is_untouched(path: Path, facts: dict[str, Any], known_at: datetime) -> bool:
+    """Whether a file has the length and the time of change that it was acknowledged with: its content is not read."""
+    try:
+        found = path.stat()
+    except OSError:
+        return False
+    return (found.st_size, found.st_mtime_ns) == (facts["bytes"], modified(known_at))
 
 
 def difference(path: Path, facts: dict[str, Any]) -> str:

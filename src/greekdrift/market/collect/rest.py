@@ -146,6 +146,8 @@ class Client:
             raise Failed(method, "connection", type(problem).__name__) from None
         received_at = self._clock.now()
         answer = _parsed(method, status, headers, body)
+        if answer.get("testnet") is True and self._url == DERIBIT:
+            raise Failed(method, "test_network", f"{self._url} answers for its test network", is_final=True)
         return Reply(
             method=method,
             result=answer["result"],

@@ -2,14 +2,16 @@
 
 Files are written under another name, put on disk, renamed, and only then listed in the manifest; the listing is the
 acknowledgement. Opening is recovery: the manifest is checked, a cut last line is put aside, files that it does not
-know or whose content changed go to `quarantine/`, and nothing is ever deleted or repaired.
+know or whose content changed go to `quarantine/`, and nothing is ever deleted or repaired. The content of the last
+files is read then, and of those that were touched since they were acknowledged; of all of them where that is asked.
 """
 
 import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -22,10 +24,14 @@ from greekdrift.durable import sync_folder, write_all, write_durably
 from greekdrift.errors import DataError, JournalError
 from greekdrift.market.collect import manifest
 from greekdrift.market.collect.lock import Lock, Promise
-from greekdrift.market.collect.manifest import Walk, difference, encode
+from greekdrift.market.collect.manifest import Source, Walk, difference, encode
 from greekdrift.units import instant, stamp
 
 TABLES = ("chain", "series", "depth")
+RECENT = 200
+"""Files that are read at each opening: the last ones are those that a failing machine may have spoilt."""
+Known = tuple[dict[str, Any], datetime]
+"""What a file was acknowledged with: its length and hash, and when its snapshot was known."""
 _APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -60,9 +66,13 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovery:
-    """What opening found: acknowledged batches, the process that left the lock behind, what went to quarantine."""
+    """What opening found: acknowledged batches, the process that left the lock behind, what went to quarantine.
+
+    `read` counts the files whose content was compared with what was acknowledged.
+    """
 
     batches: int
+    read: int
     torn_bytes: int
     quarantined: tuple[Path, ...]
     left_by: int | None
@@ -71,15 +81,19 @@ class Recovery:
 class Store:
     """The single writer of a collected folder; a second one is refused, one that was overtaken stops.
 
-    `append` returns once a batch is on disk and listed. After any failure to write the store is closed for good: open
-    it again, which scans the folder.
+    A folder holds snapshots of one source; where `source` is another one it is refused, and rows of a host that is not
+    the venue's own say so in a column `source`. `verify` reads every file again. `append` returns once a batch is on
+    disk and listed. After any failure to write the store is closed for good: open it again, which scans the folder.
     """
 
-    def __init__(self, folder: Path | str) -> None:
+    def __init__(self, folder: Path | str, *, source: Source | None = None, verify: bool = False) -> None:
         self.folder = Path(folder)
+        self._source = source
+        self._verify = verify
         self._manifest = self.folder / manifest.NAME
         self._file = -1
         self._last: dict[str, datetime] = {}
+        self._found = ""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock: Lock | None = Lock(self.folder)
@@ -101,34 +115,45 @@ class Store:
             sync_folder(self.folder)
         walk = Walk(self._manifest)
         listed, batches, promised_head = self._read(walk, lock.left_by)
+        self._is_ours()
         self._keeps_promise(walk, lock.left_by, promised_head)
         torn = self._cut(walk)
         self._head, self._count = walk.head, walk.count
         self.epoch = max(walk.epoch, lock.left_by.epoch if lock.left_by else 0) + 1
         lock.write(self._promise(), durable=True)
-        quarantined = self._scan(listed)
+        read, quarantined = self._scan(listed)
         self.recovery = Recovery(
             batches=batches,
+            read=read,
             torn_bytes=walk.torn,
             quarantined=(*torn, *quarantined),
             left_by=lock.left_by.pid if lock.left_by else None,
         )
 
-    def _read(self, walk: Walk, promised: Promise | None) -> tuple[dict[str, dict[str, Any]], int, str]:
+    def _read(self, walk: Walk, promised: Promise | None) -> tuple[dict[str, Known], int, str]:
         """Files that are listed, the number of batches, and the seal of the line that was promised last."""
-        listed: dict[str, dict[str, Any]] = {}
+        listed: dict[str, Known] = {}
         batches, head = 0, manifest.GENESIS
         for line in walk:
             body = line.body
             if body["kind"] == "snapshot":
-                listed |= body["files"]
+                known_at = instant(body.get("known_at", body["as_of"]))
+                listed |= {name: (facts, known_at) for name, facts in body["files"].items()}
                 batches += 1
                 self._last[body["key"]] = instant(body["as_of"])
+                self._found = str(body.get("source", manifest.OWN))
             elif body["kind"] == "quarantined":
                 listed.pop(body["file"], None)
             if promised is not None and walk.count == promised.count:
                 head = line.seal
         return listed, batches, head
+
+    def _is_ours(self) -> None:
+        if self._source is not None and self._found not in ("", self._source.label):
+            raise DataError(
+                f"{self.folder} holds snapshots of {self._found}; collect those of {self._source.label} into another "
+                "folder."
+            )
 
     def _keeps_promise(self, walk: Walk, promised: Promise | None, head: str) -> None:
         if promised is not None and (walk.count < promised.count or head != promised.head):
@@ -150,21 +175,27 @@ class Store:
         os.fsync(self._file)
         return (aside,)
 
-    def _scan(self, listed: dict[str, dict[str, Any]]) -> tuple[Path, ...]:
+    def _scan(self, listed: dict[str, Known]) -> tuple[int, tuple[Path, ...]]:
         """Moves what is not listed, or not as listed, to quarantine; a listed file that is gone is noted too."""
-        moved = []
-        for name, facts in listed.items():
-            problem = difference(self.folder / name, facts)
+        moved, read = [], 0
+        recent = len(listed) - RECENT
+        for number, (name, (facts, known_at)) in enumerate(listed.items()):
+            path = self.folder / name
+            is_known = number < recent and not self._verify and manifest.is_untouched(path, facts, known_at)
+            problem = "" if is_known else difference(path, facts)
+            read += not is_known
             if problem:
-                if (self.folder / name).exists():
-                    moved.append(self._quarantine(self.folder / name))
+                if path.exists():
+                    moved.append(self._quarantine(path))
                 self._line({"kind": "quarantined", "file": name, "reason": problem})
+            elif not is_known:
+                _stamp(path, known_at)
         for table in TABLES:
             for path in sorted((self.folder / table).glob("date=*/*")):
                 name = path.relative_to(self.folder).as_posix()
                 if name not in listed and path.is_file():
                     moved.append(self._quarantine(path))
-        return tuple(moved)
+        return read, tuple(moved)
 
     def _quarantine(self, path: Path) -> Path:
         aside = self._aside(path.name)
@@ -194,6 +225,7 @@ class Store:
                 "it is a repetition and is not written."
             )
         self._writable()
+        batch = self._marked(batch)
         contents = {f"{name}{self._place(name, batch.as_of)}": _bytes(table, batch) for name, table in _tables(batch)}
         files = {
             name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
@@ -201,7 +233,7 @@ class Store:
         }
         try:
             for name, content in contents.items():
-                write_durably(self.folder / name, content)
+                write_durably(self.folder / name, content, modified=manifest.modified(batch.known_at))
         except OSError as problem:
             self._abandon(problem, f"the batch as of {stamp(batch.as_of)}")
         rows = {name: table.num_rows for name, table in _tables(batch)}
@@ -226,6 +258,16 @@ class Store:
             rows=rows,
             size=sum(len(content) for content in contents.values()),
         )
+
+    def _marked(self, batch: Batch) -> Batch:
+        """The batch with its source; rows that are not of the venue's own host say where they are from."""
+        if self._source is None:
+            return batch
+        tables = dict(batch.tables)
+        if self._source.host is not None:
+            for name, table in tables.items():
+                tables[name] = table.append_column("source", pa.array([self._source.label] * table.num_rows))
+        return replace(batch, tables=tables, facts={**batch.facts, "source": self._source.label})
 
     def refuse(self, due: datetime, *, reason: str, fact: str) -> None:
         """Lists that there is no snapshot for an instant, and why: it is missing, not forgotten."""
@@ -282,6 +324,13 @@ class Store:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _stamp(path: Path, known_at: datetime) -> None:
+    """Gives a file whose content was found as acknowledged its time of change back, so that it is not read again."""
+    moment = manifest.modified(known_at)
+    with suppress(OSError):
+        os.utime(path, ns=(moment, moment))
 
 
 def _tables(batch: Batch) -> tuple[tuple[str, pa.Table], ...]:
