@@ -23,7 +23,7 @@ def test_the_error_of_the_mean_is_its_spread(drawn):
 @pytest.mark.parametrize("level", [0.025, 0.1, 0.5, 0.9, 0.975])
 def test_the_error_of_a_quantile_is_its_spread(drawn, level):
     spread = quantile(drawn, level, weights=EQUAL)[0].std()
-    assert np.median(monte_carlo.quantile_error(drawn, EQUAL, level)) == pytest.approx(spread, rel=0.15)
+    assert np.median(monte_carlo.quantile_errors(drawn, EQUAL, [level])[0]) == pytest.approx(spread, rel=0.15)
 
 
 def test_the_error_of_a_shortfall_is_its_spread(drawn):

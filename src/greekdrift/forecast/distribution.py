@@ -134,8 +134,7 @@ class Forecast:
         self, account_id: str, quantity: str, levels: Sequence[float]
     ) -> Float[ndarray, "level horizon"]:
         """Monte-Carlo standard error of each quantile."""
-        samples = self.of(account_id, quantity)
-        return np.stack([monte_carlo.quantile_error(samples, self.weights, level) for level in levels])
+        return monte_carlo.quantile_errors(self.of(account_id, quantity), self.weights, levels)
 
     def expected_shortfall(
         self, account_id: str, quantity: str, *, level: float = 0.95, is_high_bad: bool = False

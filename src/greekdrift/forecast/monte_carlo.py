@@ -5,6 +5,8 @@ past, as those of the forecasters are, or stratified, err by less: these figures
 nothing of whether the forecaster's law is the right one.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
@@ -52,23 +54,22 @@ def probability_error(probability: Cells, weights: Weights) -> Cells:
     return np.sqrt(drawn_in * (1.0 - drawn_in) / (n + 2.0))
 
 
-def quantile_error(samples: Samples, weights: Weights, level: float) -> Cells:
-    """Standard error of a quantile: how far it moves as its level moves by δ = √(p (1 − p)/n) to either side.
+def quantile_errors(samples: Samples, weights: Weights, levels: Sequence[float]) -> Float[ndarray, "level *cell"]:
+    """Standard errors of quantiles: how far each moves as its level moves by δ = √(p (1 − p)/n) to either side.
 
     δ (Q(p₂) − Q(p₁)) / (p₂ − p₁) with p₁,₂ = p ∓ δ, kept within the outermost samples; free of any density. In the
     outermost 1/n it cannot see beyond the largest sample and is too small. Source: Woodruff (1952).
 
-    >>> quantile_error(np.arange(10_000.0) / 1e4, np.full(10_000, 1e-4), 0.5).round(4).item()
-    0.005
+    >>> quantile_errors(np.arange(10_000.0) / 1e4, np.full(10_000, 1e-4), [0.5]).round(4)
+    array([0.005])
     """
-    n = effective_number(weights)
-    step = np.sqrt(level * (1.0 - level) / n)
-    edge = 1.0 / (n + 1.0)
-    low, high = np.clip([level - step, level + step], edge, 1.0 - edge)
-    if high <= low:
-        return np.zeros(samples.shape[1:])
-    least, most = quantile(samples, (low, high), weights=weights)
-    return step * (most - least) / (high - low)
+    n, wanted = effective_number(weights), np.asarray(levels, dtype=np.float64)
+    step = np.sqrt(wanted * (1.0 - wanted) / n)
+    edge = min(1.0 / (n + 1.0), 0.5)
+    low, high = (np.clip(wanted + side * step, edge, 1.0 - edge) for side in (-1.0, 1.0))
+    least, most = np.split(quantile(samples, np.concatenate([low, high]), weights=weights), 2)
+    per_level = np.divide(step, high - low, out=np.zeros_like(step), where=high > low)
+    return (most - least) * per_level.reshape(-1, *[1] * (samples.ndim - 1))
 
 
 def expected_shortfall(samples: Samples, weights: Weights, *, level: float = 0.95) -> Cells:

@@ -58,7 +58,7 @@ CASH = ("USD", "USDC", "USDT")
 """Collateral that is worth its amount in USD."""
 NAMES = tuple(dict.fromkeys((*BOOK, "pnl_coin", *MONEY, *QUANTITIES)))
 
-_GROUPS: tuple[tuple[slice, ...], ...] = (
+GROUPS: tuple[tuple[slice, ...], ...] = (
     (),
     (slice(FORWARD, FORWARD + 1), slice(BASIS, BASIS + 1)),
     (LEVEL,),
@@ -68,7 +68,7 @@ _GROUPS: tuple[tuple[slice, ...], ...] = (
 )
 """Factors that move in each scenario: none (clock), spot, level, skew, curvature, all."""
 
-_SPOT, _ALL = 1, len(_GROUPS) - 1
+_SPOT, _ALL = 1, len(GROUPS) - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,9 +242,9 @@ def _also(names: Sequence[str]) -> tuple[str, ...]:
 
 def _increments(route: Path, moves: Sequence[Increment]) -> Float[ndarray, "scenario horizon underlying factor"]:
     """One scenario each for clock, spot, level, skew, curvature and all; the index takes its way, the rest its end."""
-    found = np.zeros((len(_GROUPS), route.hours.size, len(moves), len(FACTORS)))
+    found = np.zeros((len(GROUPS), route.hours.size, len(moves), len(FACTORS)))
     for at, one in enumerate(moves):
-        for scenario, group in enumerate(_GROUPS):
+        for scenario, group in enumerate(GROUPS):
             for part in group:
                 found[scenario, -1, at, part] = one.values[part]
         for scenario in (_SPOT, _ALL):
@@ -263,7 +263,7 @@ def _model(
 ) -> dict[str, Float[ndarray, "state line"]]:
     """Quantities per contract now and in each scenario at the later instant; NaN for options without a slice."""
     has_model = _has_slice(chain, rows, surface)
-    found = {name: np.full((1 + len(_GROUPS), rows.size), np.nan) for name in names}
+    found = {name: np.full((1 + len(GROUPS), rows.size), np.nan) for name in names}
     if not np.any(has_model):
         return found
     scenarios = Scenarios(
@@ -271,7 +271,7 @@ def _model(
         factors=FACTORS,
         horizons=route.hours,
         increments=increments,
-        weights=np.full(len(_GROUPS), 1.0 / len(_GROUPS)),
+        weights=np.full(len(GROUPS), 1.0 / len(GROUPS)),
         as_of=chain.as_of,
         known_at=chain.known_at,
         provenance="attribution",
