@@ -37,18 +37,18 @@ class Case:
     weights: ndarray
 
 
-def case() -> Case:
-    """12 expiries × 40 strikes, calls and puts, coin-settled; 200 positions in each of 50 accounts."""
+def case(*, strikes: int = STRIKES) -> Case:
+    """12 expiries × `strikes`, calls and puts, coin-settled; 200 positions in each of 50 accounts."""
     as_of, index = datetime(2026, 1, 1, 8, tzinfo=UTC), 100_000.0
     rng = np.random.default_rng(6)
     names, columns = [], []
     for day in np.unique(np.round(np.geomspace(2.0, 400.0, EXPIRIES))):
         tau, expiry = day / 365.0, as_of + timedelta(days=float(day))
         forward = index * (1.0 + 0.04 * tau)
-        strikes = np.round(forward * np.exp(np.linspace(-2.5, 2.5, STRIKES) * 0.55 * np.sqrt(tau)))
-        z = np.log(strikes / forward) / (0.55 * np.sqrt(tau))
+        listed = np.round(forward * np.exp(np.linspace(-2.5, 2.5, strikes) * 0.55 * np.sqrt(tau)))
+        z = np.log(listed / forward) / (0.55 * np.sqrt(tau))
         volatility = 0.55 * (1.0 - 0.05 * z + 0.03 * z * z)
-        for K, sigma in zip(strikes, volatility, strict=True):
+        for K, sigma in zip(listed, volatility, strict=True):
             for is_call in (True, False):
                 at = {"forward": forward, "strike": K, "volatility": sigma, "time_to_expiry": tau}
                 worth = float(compute(["price"], **at, is_call=is_call)["price"]) / forward

@@ -2,10 +2,10 @@
 
 import asyncio
 import gc
-import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,8 @@ import numpy as np
 import pytest
 
 from greekdrift.book import Chain
-from greekdrift.market.collect import payload, table
 from greekdrift.market.collect.deribit import collector
-from greekdrift.market.collect.rejects import Rejects
 from greekdrift.market.collect.rest import Limits
-from greekdrift.surface.fit import fit
 
 EXPIRIES = (2.0, 9.0, 16.0, 30.0, 58.0, 93.0, 149.0, 184.0, 275.0, 365.0)
 
@@ -31,63 +28,35 @@ def thousand(make_chain: Callable[..., Chain]) -> Chain:
     return chain
 
 
-def body(chain: Chain) -> bytes:
-    """The summary of the options as the venue sends it."""
-    stamp = int(chain.as_of.timestamp() * 1000)
-    rows = [
-        {
-            "instrument_name": one.name,
-            "creation_timestamp": stamp,
-            "bid_price": float(chain.bid[at]),
-            "ask_price": float(chain.ask[at]),
-            "mark_price": float(chain.mark[at]),
-            "mid_price": float(chain.mark[at]),
-            "mark_iv": 100.0 * float(chain.mark_iv[at]),
-            "underlying_price": float(chain.forward[at]),
-            "underlying_index": "SYN.BTC",
-            "open_interest": 1.0,
-            "volume": 2.0,
-            "volume_usd": 3.0,
-            "base_currency": "BTC",
-            "quote_currency": "BTC",
-            "interest_rate": 0.0,
-            "high": None,
-            "low": None,
-            "last": None,
-            "price_change": None,
-            "estimated_delivery_price": float(chain.index[at]),
-        }
-        for at, one in enumerate(chain.instruments)
-        if one.is_option
-    ]
-    return json.dumps({"jsonrpc": "2.0", "result": rows}).encode()
+@pytest.fixture(scope="module")
+def collected() -> Iterator[Any]:
+    """The benchmark's page."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend("benchmarks")
+        yield import_module("collected")
 
 
-def test_a_thousand_contracts_are_parsed_checked_priced_and_fitted_in_sixty_milliseconds(thousand: Chain) -> None:
-    answer = body(thousand)
-    sizes = dict.fromkeys((one.name for one in thousand.instruments), 1.0)
-    as_of = thousand.as_of
+def test_a_thousand_contracts_are_parsed_checked_priced_and_fitted_in_sixty_milliseconds(
+    thousand: Chain, collected: Any
+) -> None:
+    ways = collected.ways(thousand)
+    assert len(ways["parsed"]().rows) == len(ways["checked"]().instruments) == 1000
     best = float("inf")
     for _ in range(25):
         start = time.process_time()  # of all threads, so that neither they nor a busy machine change the answer
-        rejects = Rejects()
-        quotes = payload.summary(json.loads(answer)["result"], currency="BTC", kind="option", rejects=rejects)
-        rows = table.checked(
-            quotes,
-            as_of=as_of,
-            known_at=as_of,
-            index={"BTC": float(thousand.index[0])},
-            contract_size=sizes,
-            rejects=rejects,
-            tolerance=table.Tolerance(),
-        )
-        made = table.chain_table(rows)
-        surface = fit(rows.chain(settlement_average_minutes=30.0))
+        made, surface = ways["together"]()
         best = min(best, time.process_time() - start)
     assert made.num_rows == 1000
-    assert rejects.total == 0
     assert len(surface.slices) == len(EXPIRIES)
     assert best < 0.060
+
+
+def test_the_folder_of_a_month_is_made_and_opened(collected: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(collected, "MINUTES_A_DAY", 20)
+    collected.month(tmp_path, days=2)
+    batches, read, seconds = collected.opened(tmp_path)
+    assert (batches, read) == (40, 80)
+    assert seconds > 0.0
 
 
 def test_memory_stays_flat_over_many_snapshots(venue: Any, clock: Any, tmp_path: Path) -> None:

@@ -191,10 +191,12 @@ class Store:
             elif not is_known:
                 _stamp(path, known_at)
         for table in TABLES:
-            for path in sorted((self.folder / table).glob("date=*/*")):
-                name = path.relative_to(self.folder).as_posix()
-                if name not in listed and path.is_file():
-                    moved.append(self._quarantine(path))
+            for day in sorted((self.folder / table).glob("date=*/")):
+                with os.scandir(day) as there:
+                    strange = [
+                        one.name for one in there if f"{table}/{day.name}/{one.name}" not in listed and one.is_file()
+                    ]
+                moved += [self._quarantine(day / name) for name in sorted(strange)]
         return read, tuple(moved)
 
     def _quarantine(self, path: Path) -> Path:
