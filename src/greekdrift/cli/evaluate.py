@@ -11,61 +11,88 @@ from greekdrift.cli import options
 def command(
     config: options.Config,
     settings: options.Settings = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Folder of chain files to judge on, in place of the experiment's.")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Folder of a trained model, scored as it is on later time only; or a forecaster's name."),
+    ] = None,
+    learnt_until: Annotated[
+        str | None, typer.Option(help="What the trained model had seen, where its run does not say it.")
+    ] = None,
     only: Annotated[
         str | None, typer.Option(help="Forecasters to run, comma separated, such as clock,fhs:hari.")
     ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that walk, one forecaster each at a time.")] = 1,
     out: Annotated[
         Path | None, typer.Option("--out", callback=options.folder_to_write, help="Folder of the run.")
     ] = None,
     runs: options.Runs = Path("runs"),
 ) -> None:
-    """Score the experiment's forecaster beside its baselines on time that they had not seen, with intervals.
+    """Score the experiment's forecasters side by side on time that they had not seen, with intervals.
 
     Every fold is fitted on what was known, purged and embargoed; every forecaster gets the same origins, horizons,
-    scenarios and seed. The scorecard is printed whatever it says.
+    scenarios and seed. The scorecard is printed whatever it says. Walks are kept in the folder of runs: a second
+    run walks only what is new, and one that was broken off goes on.
 
-    Example: greekdrift evaluate --config configs/experiment/deribit.yaml --set data.root=chains
+    Example: greekdrift evaluate --config configs/experiment/leaderboard.yaml --data chains --workers 2
     """
     from greekdrift.cli.console import escape, lead, say
     from greekdrift.cli.experiments import panel_of, run_folder, source_of
+    from greekdrift.cli.judged import after, in_time, on_data, other_model, trained
     from greekdrift.config import load_experiment
 
-    experiment = load_experiment(config, settings or ())
+    given = settings or []
+    experiment = load_experiment(config, given)
+    if data is not None:
+        experiment = on_data(experiment, data, given=given)
     source = source_of(experiment)
     panel = panel_of(source, runs, experiment=experiment)
+    if data is not None:
+        experiment = in_time(experiment, panel, given=given)
+    own: Any = None
+    if model is not None and Path(model).is_dir():
+        own = trained(Path(model), learnt_until=learnt_until)
+        experiment = after(experiment, own)
+    elif model is not None:
+        own = other_model(model, experiment)
     path = run_folder(experiment, runs, out)
-    card = score(experiment, source, panel, path, runs, only=only)
+    card = score(experiment, source, panel, path, runs, only=only, own=own, workers=workers)
     print(card.text())
-    say(f"\nscorecard in [bold]{escape(str(path / 'scorecard.json'))}[/]")
+    say(f"\nscorecard in [bold]{escape(str(path))}[/]: scorecard.md, .txt, .json and .png")
     lead(f"greekdrift report {path}, or greekdrift train --config {config}")
 
 
-def score(experiment: Any, source: Any, panel: Any, path: Path, runs: Path, *, only: str | None = None) -> Any:
-    """Walks, writes scorecard and picture to the run's folder, records both; returns the scorecard."""
-    from greekdrift import track
-    from greekdrift.cli.console import progress, say
-    from greekdrift.cli.experiments import forecasters_of, keep, note_run, parameters
-    from greekdrift.config import evaluation_of
-    from greekdrift.errors import ConfigError, nearest
-    from greekdrift.evaluate import scorecard, walk
+def score(
+    experiment: Any,
+    source: Any,
+    panel: Any,
+    path: Path,
+    runs: Path,
+    *,
+    only: str | None = None,
+    own: Any = None,
+    workers: int = 1,
+) -> Any:
+    """Walks, writes scorecard and picture to the run's folder, records both; returns the scorecard.
 
-    forecasters = forecasters_of(experiment)
-    if only is not None:
-        wanted = [name.strip() for name in only.split(",")]
-        unknown = [name for name in wanted if name not in forecasters]
-        if unknown:
-            raise ConfigError(
-                f'--only {only}: the experiment has no "{unknown[0]}"; {nearest(unknown[0], forecasters)}'
-            )
-        forecasters = {name: one for name, one in forecasters.items() if name in wanted}
+    `own` is a forecaster in place of the experiment's own.
+    """
+    from greekdrift import track
+    from greekdrift.cli.console import say
+    from greekdrift.cli.experiments import keep, note_run, parameters
+    from greekdrift.evaluate import scorecard
+
+    forecasters = _asked(experiment, own, only)
     uri = experiment.tracking_uri or track.address(runs)
     with track.open_record(f"evaluate {experiment.name}", uri=uri, artefacts=runs / "artefacts") as record:
         record.params(parameters(experiment))
-        with progress(f"walk-forward of {', '.join(forecasters)}") as advance:
-            results = walk(panel, source, forecasters, evaluation_of(experiment), progress=advance)
+        results = _walked(experiment, source, panel, forecasters, runs, workers=workers)
         card = scorecard(results, seed=experiment.seed)
         keep(path, "scorecard", card.plain())
         (path / "scorecard.txt").write_text(card.text() + "\n", encoding="utf-8")
+        (path / "scorecard.md").write_text(card.markdown(), encoding="utf-8")
         record.metrics({_metric(one): one.value for one in card.measures if one.metric in ("loss", "energy", "brier")})
         record.text(card.text(), "scorecard.txt")
         _picture(card, results, path, record)
@@ -80,6 +107,44 @@ def score(experiment: Any, source: Any, panel: Any, path: Path, runs: Path, *, o
         },
     )
     return card
+
+
+def _asked(experiment: Any, own: Any, only: str | None) -> dict[str, Any]:
+    """Baselines and the experiment's forecaster, or `own` in its place, by name."""
+    from greekdrift.cli.experiments import forecaster_of
+    from greekdrift.cli.judged import by_name, chosen
+
+    made = [forecaster_of(baseline, experiment) for baseline in experiment.baselines]
+    made.append(forecaster_of(experiment.forecaster, experiment) if own is None else own)
+    return chosen(by_name(made), only)
+
+
+def _walked(experiment: Any, source: Any, panel: Any, forecasters: dict[str, Any], runs: Path, *, workers: int) -> Any:
+    """The walk of all; those that the experiment itself names may be walked in processes of their own."""
+    from greekdrift.cli.console import progress, say
+    from greekdrift.cli.experiments import forecasters_of
+    from greekdrift.cli.walks import walk_apart
+    from greekdrift.config import evaluation_of
+    from greekdrift.evaluate.stored import Kept, stored_walk
+
+    kept = Kept.of(panel, source, evaluation_of(experiment), cache=runs / "cache")
+    missing = [name for name, one in forecasters.items() if not kept.is_kept(one)]
+    if len(missing) < len(forecasters):
+        say(f"walked before: {', '.join(name for name in forecasters if name not in missing)}")
+    known = forecasters_of(experiment)
+    apart = [name for name in missing if name in known and repr(known[name]) == repr(forecasters[name])]
+    if workers > 1 and len(apart) > 1:
+        with progress("what really happened") as advance:
+            kept.truth(progress=advance)
+        with progress(f"walk-forward of {', '.join(apart)} in {workers} processes") as advance:
+
+            def told(name: str, done: int, of: int) -> None:
+                say(f"walked {name} ({done} of {of})")
+                advance(done, of)
+
+            walk_apart(experiment.model_dump_json(), apart, runs=runs, workers=workers, told=told)
+    with progress(f"walk-forward of {', '.join(forecasters)}") as advance:
+        return stored_walk(kept, forecasters, progress=advance)
 
 
 def _metric(one: Any) -> str:

@@ -50,6 +50,7 @@ def fitted(experiment: Any, panel: Any, path: Path, runs: Path) -> Any:
     from greekdrift.cli.console import progress, say
     from greekdrift.cli.experiments import forecaster_of, note_run, parameters
     from greekdrift.forecast.artefact import save
+    from greekdrift.units import from_datetime64, stamp
 
     uri = experiment.tracking_uri or track.address(runs)
     with track.open_record(f"train {experiment.name}", uri=uri, artefacts=runs / "artefacts") as record:
@@ -70,6 +71,7 @@ def fitted(experiment: Any, panel: Any, path: Path, runs: Path) -> Any:
         {
             "name": experiment.name,
             "title": f"Experiment {experiment.name}",
+            "learnt_until": stamp(from_datetime64(panel.known_at[-1])),
             "facts": {
                 "experiment digest": experiment.digest,
                 "learnt from": panel.describe(),

@@ -75,6 +75,10 @@ class Scorecard:
         parts.append(f"{last:g} h, {words}\n" + aligned(*self.histogram()))
         return "\n\n".join(parts)
 
+    def markdown(self) -> str:
+        """The same as a page of Markdown."""
+        return self.text()
+
     def table(self, hours: float) -> tuple[list[str], list[list[str]]]:
         """Columns and rows of the primary endpoint and of coverage at a horizon."""
         columns = ["forecaster", "/ clock", f"/ {self.bar} [95 %]", "t", "cover 50", "80", "95", "n"]

@@ -23,7 +23,8 @@ class Settings:
     `tolerance_hours` is its target and the scenarios are made for the exact elapsed time; `checks` are further
     horizons at which bands are looked at. A band is `band_multiple` training scales of the last horizon's drift
     either side of the current Greek. `primary` quantities, averaged over books with equal weight after division
-    by the training scale, are the primary endpoint: declared before the run, not chosen after it.
+    by the training scale, are the primary endpoint at the horizon `headline_hours` (the last one unless given):
+    declared before the run, not chosen after it.
     """
 
     start: datetime
@@ -40,6 +41,7 @@ class Settings:
     min_train: int = 20
     books_seed: int = 7
     seed: int = 0
+    headline_hours: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "start", aware(self.start))
@@ -57,6 +59,10 @@ class Settings:
         for name in ("embargo_hours", "tolerance_hours"):
             if not getattr(self, name) >= 0.0:
                 raise ConfigError(f"evaluation: {name} {getattr(self, name)} must be at least 0.")
+        if self.headline_hours is not None and self.headline_hours not in self.horizons:
+            raise ConfigError(
+                f"evaluation: headline_hours {self.headline_hours:g} is none of the horizons {list(self.horizons)}."
+            )
         unknown = [name for name in self.primary if name not in QUANTITIES]
         if unknown or not self.primary:
             raise ConfigError(f"evaluation: primary {self.primary}; {nearest(' '.join(unknown), QUANTITIES)}")
@@ -67,6 +73,14 @@ class Settings:
         return tuple(sorted({*self.horizons, *self.checks}))
 
     @property
+    def headline(self) -> float:
+        """Horizon of the primary endpoint."""
+        return self.horizons[-1] if self.headline_hours is None else self.headline_hours
+
+    @property
     def digest(self) -> str:
-        """SHA-256 of all values."""
-        return digest({field.name: getattr(self, field.name) for field in fields(self)})
+        """SHA-256 of all values; a headline that is not given is none of them."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        if self.headline_hours is None:
+            del values["headline_hours"]
+        return digest(values)

@@ -15,6 +15,7 @@ import numpy as np
 from greekdrift.book import digest
 from greekdrift.config.table import FORECASTERS
 from greekdrift.errors import InputError
+from greekdrift.evaluate.fixed import Fixed
 from greekdrift.evaluate.results import NO_CHANGE, Results, Scores
 from greekdrift.evaluate.settings import Settings
 from greekdrift.evaluate.truth import Truth
@@ -152,6 +153,8 @@ def identity_of(forecaster: Forecaster) -> str:
     >>> identity_of(Historical()) == identity_of(Historical(mean_block=8.0))
     False
     """
+    if isinstance(forecaster, Fixed):
+        return digest([forecaster.digest, forecaster.learnt_until, text_of(Fixed), text_of(type(forecaster.predictor))])
     words = set(re.findall(r"[a-z_]+", repr(forecaster)))
     named = [f"greekdrift.{FORECASTERS[word].partition(':')[0]}" for word in sorted(words & set(FORECASTERS))]
     return digest([identity([forecaster]), [code(module) for module in named]])
