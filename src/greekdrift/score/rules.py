@@ -123,10 +123,14 @@ def quantile(
     drawn = finite(samples, "samples")
     wanted = np.atleast_1d(probabilities(levels, "level"))
     weight = shares(weights, len(drawn))
-    order = np.argsort(drawn, axis=0, kind="stable")
-    value = np.take_along_axis(drawn, order, axis=0)
     size = 1.0 / float(np.sum(weight**2))
-    position = np.cumsum(weight[order], axis=0) * (size / (size + 1.0))
+    if weights is None or np.ptp(weight) == 0.0:
+        value = np.sort(drawn, axis=0)
+        step = weight.reshape(-1, *(1,) * (drawn.ndim - 1))
+    else:
+        order = np.argsort(drawn, axis=0, kind="stable")
+        value, step = np.take_along_axis(drawn, order, axis=0), weight[order]
+    position = np.cumsum(step, axis=0) * (size / (size + 1.0))
     return np.stack([_at(position, value, float(level)) for level in wanted])
 
 
