@@ -5,32 +5,19 @@ import sys
 import numpy as np
 import pytest
 from safetensors.numpy import load, save
+from tests.forecast.registry import CASES, ON_SESSIONS, SAVED
 
 from greekdrift.errors import ArtefactError
 from greekdrift.forecast import artefact, classifier
-from greekdrift.forecast.clock import Clock
+from greekdrift.forecast.calibrated import calibrated
 from greekdrift.forecast.econometric import FilteredHistorical
-from greekdrift.forecast.ensemble import Pool
 from greekdrift.forecast.har import Daily
-from greekdrift.forecast.historical import Historical
-from greekdrift.forecast.student import Student
-
-SIMPLE = (
-    Clock(),
-    Historical(),
-    Historical(chained=True),
-    FilteredHistorical(),
-    FilteredHistorical(scale="haris", flat=True, pool=True),
-    FilteredHistorical(scale="ewma"),
-    Student(),
-    Pool(),
-)
-every = pytest.mark.parametrize("forecaster", SIMPLE, ids=[forecaster.name for forecaster in SIMPLE])
 
 
-@every
+@pytest.mark.parametrize("name", SAVED)
 @pytest.mark.parametrize("clock", ["elapsed", "sessions"])
-def test_a_predictor_read_back_makes_the_same_bytes(forecaster, clock, make_panel, tmp_path):
+def test_a_predictor_read_back_makes_the_same_bytes(name, clock, make_panel, tmp_path):
+    forecaster = (CASES if clock == "elapsed" else ON_SESSIONS)[name]
     panel = make_panel(rows=150, clock=clock)
     predictor = forecaster.fit(panel)
     digest = artefact.save(predictor, tmp_path)
@@ -141,6 +128,30 @@ def test_consistent_files_of_another_content_are_refused(saved, change):
         _rewritten(saved, arrays=b"\x80\x04K\x01.")
     with pytest.raises(ArtefactError, match="train it again"):
         artefact.load(saved)
+
+
+def test_what_comes_from_outside_is_never_an_artefact(make_panel, tmp_path):
+    """So no artefact, and no server that reads one, can name code."""
+    panel = make_panel(rows=60)
+    for forecaster in (CASES["outside=outside:resampled"], Wrapped()):
+        with pytest.raises(ArtefactError, match="cannot be saved"):
+            artefact.save(forecaster.fit(panel), tmp_path)
+
+
+class Wrapped:
+    """A forecaster from outside within one of ours."""
+
+    def fit(self, panel):
+        return calibrated(CASES["outside=outside:resampled"], panel, origins=10)
+
+
+def test_a_part_of_unknown_kind_is_refused(make_panel, tmp_path):
+    artefact.save(CASES["calibrated=calibrated:fhs:hari"].fit(make_panel(rows=60)), tmp_path)
+    config = json.loads((tmp_path / artefact.CONFIG).read_text())
+    for kind in ("os:system", "variance_doubling", ["filtered"], None):
+        _rewritten(tmp_path, config=config | {"kind": kind})
+        with pytest.raises(ArtefactError, match="train it again"):
+            artefact.load(tmp_path)
 
 
 def test_what_has_no_kind_cannot_be_saved(tmp_path):

@@ -1,39 +1,41 @@
-"""Laws that every forecaster keeps."""
+"""Laws that every forecaster keeps: parametrised over the table, so that a new one cannot be forgotten."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
+from tests.forecast.registry import CASES, MOVING, ON_SESSIONS
 
+from greekdrift.config import FORECASTERS
 from greekdrift.errors import DataError, InputError
-from greekdrift.forecast.clock import Clock
-from greekdrift.forecast.econometric import FilteredHistorical
-from greekdrift.forecast.ensemble import LAWS, Pool
-from greekdrift.forecast.historical import Historical
-from greekdrift.forecast.student import Student
+from greekdrift.forecast.outside import Outside
 
-FORECASTERS = {
-    forecaster.name + ("" if getattr(forecaster, "laws", LAWS) == LAWS else ":one"): forecaster
-    for forecaster in (
-        Clock(),
-        Historical(),
-        Historical(chained=True),
-        FilteredHistorical(),
-        FilteredHistorical(scale="haris"),
-        FilteredHistorical(scale="harit"),
-        FilteredHistorical(scale="haris", flat=True, pool=True),
-        FilteredHistorical(scale="ewma", pool=True),
-        Student(),
-        Pool(),
-        Pool(laws=("ewma",)),
-    )
-}
-every = pytest.mark.parametrize("forecaster", FORECASTERS.values(), ids=FORECASTERS.keys())
+every = pytest.mark.parametrize("forecaster", CASES.values(), ids=CASES.keys())
+moving = pytest.mark.parametrize("forecaster", MOVING.values(), ids=MOVING.keys())
+HORIZONS = (6.0, 24.0)
 
 
-@every
+def test_every_name_of_the_table_is_among_the_cases():
+    assert {name.partition("=")[0] for name in CASES} == set(FORECASTERS)
+
+
+@pytest.fixture(scope="module")
+def fitted(make_panel):
+    """The predictor of a forecaster on one small panel, fitted once."""
+    panel = make_panel(rows=150)
+
+    @cache
+    def predictor(forecaster):
+        return forecaster.fit(panel)
+
+    return panel, predictor
+
+
+@pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("clock", ["elapsed", "sessions"])
-def test_scenarios_are_joint_paths_from_the_last_row(forecaster, clock, make_panel):
+def test_scenarios_are_joint_paths_from_the_last_row(name, clock, make_panel):
+    forecaster = (CASES if clock == "elapsed" else ON_SESSIONS)[name]
     panel = make_panel(rows=200, clock=clock)
     horizons = (6.0, 12.0, 24.0) if clock == "elapsed" else (24.0, 72.0, 120.0)
     made = forecaster.fit(panel).predict(panel, horizons=horizons, n=64, seed=1)
@@ -48,9 +50,9 @@ def test_scenarios_are_joint_paths_from_the_last_row(forecaster, clock, make_pan
 
 
 @every
-def test_same_seed_same_bytes_other_seed_other_draw(forecaster, make_panel):
-    panel = make_panel(rows=150)
-    predictor = forecaster.fit(panel)
+def test_same_seed_same_bytes_other_seed_other_draw(forecaster, fitted):
+    panel, predictor_of = fitted
+    predictor = predictor_of(forecaster)
     one, two, other = (predictor.predict(panel, horizons=(6.0, 24.0), n=50, seed=seed) for seed in (3, 3, 4))
     assert one.increments.tobytes() == two.increments.tobytes()
     assert (one.increments.tobytes() == other.increments.tobytes()) == (forecaster.name == "clock")
@@ -69,33 +71,32 @@ def test_a_fitted_predictor_does_not_see_past_the_origin(forecaster, make_panel)
 
 
 @every
-def test_a_missing_value_at_the_origin_is_named(forecaster, make_panel):
-    panel = make_panel(rows=150)
+def test_a_missing_value_at_the_origin_is_named(forecaster, fitted):
+    panel, predictor_of = fitted
     state = panel.state.copy()
     state[-1, 1, 2] = np.nan
-    predictor = forecaster.fit(panel)
     with pytest.raises(DataError, match="ETH has no atm_30"):
-        predictor.predict(replace(panel, state=state), horizons=(6.0,), n=10, seed=0)
+        predictor_of(forecaster).predict(replace(panel, state=state), horizons=(6.0,), n=10, seed=0)
 
 
 @every
-def test_another_underlying_is_refused(forecaster, make_panel):
-    predictor = forecaster.fit(make_panel(rows=150))
+def test_another_underlying_is_refused(forecaster, fitted, make_panel):
+    _, predictor_of = fitted
     other = make_panel(rows=150, underlyings=("BTC", "SOL"))
     with pytest.raises(DataError, match="SOL"):
-        predictor.predict(other, horizons=(6.0,), n=10, seed=0)
+        predictor_of(forecaster).predict(other, horizons=(6.0,), n=10, seed=0)
 
 
 @every
 @pytest.mark.parametrize("horizons", [(), (0.0,), (6.0, 6.0), (12.0, 6.0), (np.nan,), (-6.0,)])
-def test_wrong_horizons_are_refused(forecaster, horizons, make_panel):
-    panel = make_panel(rows=150)
+def test_wrong_horizons_are_refused(forecaster, horizons, fitted):
+    panel, predictor_of = fitted
     with pytest.raises(InputError, match="horizons"):
-        forecaster.fit(panel).predict(panel, horizons=horizons, n=10, seed=0)
+        predictor_of(forecaster).predict(panel, horizons=horizons, n=10, seed=0)
 
 
-@pytest.mark.parametrize("name", [name for name in FORECASTERS if name != "clock"])
-def test_holes_and_missing_rows_are_neither_bridged_nor_filled(name, make_panel):
+@moving
+def test_holes_and_missing_rows_are_neither_bridged_nor_filled(forecaster, make_panel):
     """Rows without ETH, and half a year between two rows with a jump across it: the jump is in no scenario."""
     panel = make_panel(rows=260)
     state = panel.state.copy()
@@ -103,12 +104,108 @@ def test_holes_and_missing_rows_are_neither_bridged_nor_filled(name, make_panel)
     state[60:64, 1] = np.nan
     late = np.where(np.arange(260) >= 120, np.timedelta64(180, "D"), np.timedelta64(0, "D"))
     torn = replace(panel, state=state, as_of=panel.as_of + late, known_at=panel.known_at + late)
-    made = FORECASTERS[name].fit(torn).predict(torn, horizons=(6.0, 24.0), n=300, seed=0)
+    made = forecaster.fit(torn).predict(torn, horizons=HORIZONS, n=300, seed=0)
     assert np.abs(made.increments[..., 0]).max() < 1.0
     assert np.all(made.increments[..., 0].std(axis=0) > 1e-4)
 
 
-@pytest.mark.parametrize("name", [name for name in FORECASTERS if name != "clock"])
-def test_one_row_is_no_history(name, make_panel):
+@moving
+def test_one_row_is_no_history(forecaster, make_panel):
     with pytest.raises(DataError, match="needs 2"):
-        FORECASTERS[name].fit(make_panel(rows=2))
+        forecaster.fit(make_panel(rows=2))
+
+
+@every
+@pytest.mark.parametrize("rows", [3, 12, 40])
+def test_a_short_history_is_used_or_refused_with_a_remedy(forecaster, rows, make_panel):
+    panel = make_panel(rows=rows)
+    try:
+        made = forecaster.fit(panel).predict(panel, horizons=(6.0,), n=30, seed=0)
+    except DataError as error:
+        refused = error
+    else:
+        assert np.all(np.isfinite(made.increments))
+        return
+    with pytest.raises(DataError, match="give"):
+        raise refused
+
+
+@every
+def test_the_same_past_gives_the_same_predictor(forecaster, fitted, make_panel):
+    """Fitted again on an equal panel, and asked something else in between: not a byte differs."""
+    panel, predictor_of = fitted
+    first = predictor_of(forecaster)
+    first.predict(panel, horizons=(12.0,), n=7, seed=9)
+    again = forecaster.fit(make_panel(rows=150))
+    one, two = (made.predict(panel, horizons=HORIZONS, n=30, seed=3).increments for made in (first, again))
+    assert one.tobytes() == two.tobytes()
+
+
+@every
+def test_a_missing_feature_is_no_news(forecaster, fitted):
+    """Features of nothing but NaN beside the state."""
+    panel, predictor_of = fitted
+    blind = replace(panel, feature_names=("x",), features=np.full((*panel.state.shape[:2], 1), np.nan))
+    wanted = predictor_of(forecaster).predict(panel, horizons=HORIZONS, n=30, seed=3).increments
+    made = forecaster.fit(blind).predict(blind, horizons=HORIZONS, n=30, seed=3).increments
+    assert made.tobytes() == wanted.tobytes()
+
+
+@every
+def test_an_underlying_that_is_missing_throughout_is_refused(forecaster, make_panel):
+    panel = make_panel(rows=150)
+    state = panel.state.copy()
+    state[:, 1] = np.nan
+    without = replace(panel, state=state)
+    with pytest.raises(DataError, match=r"leave out the underlying|ETH has no forward"):
+        forecaster.fit(without).predict(without, horizons=HORIZONS, n=10, seed=0)
+
+
+@every
+def test_an_underlying_that_comes_late_is_forecast_from_its_own_days(forecaster, make_panel):
+    panel = make_panel(rows=200)
+    state = panel.state.copy()
+    state[:60, 1] = np.nan
+    late = replace(panel, state=state)
+    made = forecaster.fit(late).predict(late, horizons=HORIZONS, n=50, seed=0)
+    assert np.all(np.isfinite(made.increments))
+
+
+@every
+def test_what_never_moved_does_not_move(forecaster, make_panel):
+    panel = make_panel(rows=150)
+    still = replace(panel, state=np.broadcast_to(panel.state[:1], panel.state.shape).copy())
+    made = forecaster.fit(still).predict(still, horizons=HORIZONS, n=50, seed=0)
+    assert np.abs(made.increments).max() < 1e-6
+
+
+@every
+def test_a_factor_that_never_moved_does_not_move(forecaster, make_panel):
+    panel = make_panel(rows=150)
+    state = panel.state.copy()
+    state[..., 3] = state[0, 0, 3]
+    made = forecaster.fit(replace(panel, state=state)).predict(
+        replace(panel, state=state), horizons=HORIZONS, n=50, seed=0
+    )
+    assert np.abs(made.increments[..., 3]).max() < 1e-6
+    assert np.all(np.isfinite(made.increments))
+
+
+def test_a_forecaster_that_looks_ahead_is_caught(make_panel):
+    """The leak test has teeth: a sampler that remembers the whole panel changes when only the future does."""
+    panel = make_panel(rows=220)
+    changed = replace(panel, state=np.concatenate([panel.state[:200], panel.state[200:] + 0.5]))
+    made = []
+    for version in (panel, changed):
+        ahead = Outside(label="ahead", learn=_seer(version))
+        history = version.until(panel.known_at[199])
+        made.append(ahead.fit(history).predict(history, horizons=(6.0,), n=4, seed=0))
+    assert made[0].increments.tobytes() != made[1].increments.tobytes()
+
+
+def _seer(whole):
+    def sample(history, hours, n, random):
+        moved = whole.state[len(history)] - history.state[-1]
+        return np.broadcast_to(moved, (n, len(hours), *moved.shape))
+
+    return lambda panel: sample

@@ -6,7 +6,8 @@ x is the increment of one factor over h hours, σ its scale known at the origin 
 of `forecast.inputs`: scale-free, the same for every underlying, the horizon among them. Quantiles that cross are
 sorted (rearranged). The copula over factors, horizons and underlyings is empirical: a filtered historical path at
 level p of a margin moves to the trees' quantile at p, linear in normal scores between the levels; beyond them the
-path's own distance, stretched to the trees' width, is kept, because trees know nothing about tails.
+path's own distance, stretched to the trees' width, is kept, because trees know nothing about tails. The median of
+the return is 0: a learned drift of the price is not to be traded on.
 Source: Meinshausen (2006) for quantile trees; Chernozhukov, Fernández-Val & Galichon (2010) for sorting; Schefzik,
 Thorarinsdottir & Gneiting (2013) for the copula.
 """
@@ -29,13 +30,12 @@ from greekdrift.forecast.forest import Forests, forests
 from greekdrift.forecast.inputs import KINDS, inputs
 from greekdrift.forecast.memory import memory, moves
 from greekdrift.forecast.scale import Kind
+from greekdrift.forecast.steps import usual_horizons
 
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 SCORES = ndtri(np.array(LEVELS))
 MIDDLE = LEVELS.index(0.5)
 LEAST_ORIGINS = 24
-STEPS_AHEAD = (1, 2, 4, 8, 12)
-"""Base steps of the horizons that the trees learn from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -69,6 +69,7 @@ class BoostedPredictor:
         rows = np.moveaxis(seen, 2, 0).reshape(factor, horizon * underlying, -1)
         made = self.trees.predict(np.repeat(rows, len(LEVELS), axis=0))
         levels = np.sort(made.reshape(factor, len(LEVELS), horizon, underlying), axis=1)
+        levels[scale.forward] -= levels[scale.forward, MIDDLE]
         found: ndarray = levels.transpose(2, 3, 0, 1) * size[..., None]
         return found
 
@@ -134,8 +135,7 @@ def _examples(base: FilteredPredictor, panel: Panel) -> tuple[ndarray, ndarray]:
     scale = base.scale
     known = memory(moves(panel), scale.clock.memories)
     seen, target = [], []
-    for count in STEPS_AHEAD:
-        hours = count * panel.step_hours
+    for hours in usual_horizons(panel):
         window = panel.increments(hours, tolerance_hours=0.25 * panel.step_hours)
         complete = np.all(np.isfinite(window.values), axis=(1, 2))
         origin, elapsed = window.origin[complete], window.elapsed_hours[complete]

@@ -26,6 +26,7 @@ from greekdrift.forecast import packed
 from greekdrift.forecast.artefact import put_together, taken_apart
 from greekdrift.forecast.forecaster import Forecaster, Predictor, checked_horizons, scenarios
 from greekdrift.forecast.rank_map import LEVELS, RankMap, identity, images, shares_below, shrunk
+from greekdrift.forecast.steps import usual_horizons
 from greekdrift.score import pit
 
 FIRST_SHARE = 0.3
@@ -152,7 +153,7 @@ def calibrated(
     >>> predictor.name, predictor.predict(panel, horizons=[6.0, 24.0], n=50, seed=0).increments.shape
     ('calibrated:historical', (50, 2, 1, 7))
     """
-    hours = np.array(horizons or default_horizons(panel), dtype=np.float64)
+    hours = np.array(horizons or usual_horizons(panel), dtype=np.float64)
     predictor = forecaster.fit(panel)
     known = outcomes(forecaster, panel, hours, refits=refits, origins=origins, seed=seed)
     maps = [
@@ -164,17 +165,6 @@ def calibrated(
         base=predictor,
         ranks=RankMap(horizons=hours, images=np.concatenate(maps)),
     )
-
-
-def default_horizons(panel: Panel) -> tuple[float, ...]:
-    """Hours at which ranks are calibrated where none are asked for.
-
-    >>> from greekdrift.features.history import example
-    >>> default_horizons(example(rows=3))
-    (6.0, 12.0, 24.0, 48.0, 72.0)
-    """
-    counts = (1, 2, 4, 8, 12) if panel.clock == "elapsed" else (1, 2, 5, 10)
-    return tuple(count * panel.step_hours for count in counts)
 
 
 Outcomes = tuple[Int[ndarray, " outcome"], Float[ndarray, "outcome underlying factor"]]

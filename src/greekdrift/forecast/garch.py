@@ -2,10 +2,11 @@
 
 Variance of a base step, e the return of a step of Δ hours brought to the base step δ:  e = r / √(Δ/δ)
 
-    h₁ = ω + α e² + γ e² 1[e < 0] + β h        then, if the step was not δ long,   h' = V + p^(Δ/δ − 1) (h₁ − V)
-    p = α + γ/2 + β,   V = ω / (1 − p)
+    h₁ = ω + α e² + γ e² 1[e < 0] + β h         after a step of δ
+    h' = h + (Δ/δ) (h₁ − h)                     after a shorter one
+    h' = V + p^(Δ/δ − 1) (h₁ − V)               after a longer one,  p = α + γ/2 + β,  V the mean square of the returns
 
-so that a longer step forgets more and a hole of hours starts again at V. Parameters of each underlying are those
+so that a long step forgets, and a hole starts again at V. Parameters of each underlying are those
 that `arch` finds (GJR or plain, Student t); the recursion along paths is our own, because arch knows neither
 irregular steps nor joint paths, and is tested equal to arch's filter where steps are even. The other factors keep
 an exponential average of themselves; shapes are the joint residuals of the past.
@@ -46,31 +47,30 @@ class GarchLaw:
     alpha: Float[ndarray, " underlying"]
     gamma: Float[ndarray, " underlying"]
     beta: Float[ndarray, " underlying"]
+    long_run: Float[ndarray, " underlying"]
 
     @property
     def persistence(self) -> Float[ndarray, " underlying"]:
         """p, between the bounds."""
         return np.clip(self.alpha + 0.5 * self.gamma + self.beta, *PERSISTENCE)
 
-    @property
-    def long_run(self) -> Float[ndarray, " underlying"]:
-        """V."""
-        return self.omega / (1.0 - self.persistence)
-
     def after(self, variance: Variances, moved: Variances, hours: float | ndarray) -> Variances:
         """Variance of the next base step once the return has `moved` within some hours; NaN only relaxes.
 
         >>> one, tenth, most, none = (np.array([value]) for value in (1.0, 0.1, 0.8, 0.0))
-        >>> law = GarchLaw(step_hours=6.0, omega=one, alpha=tenth, gamma=none, beta=most)
+        >>> law = GarchLaw(step_hours=6.0, omega=one, alpha=tenth, gamma=none, beta=most, long_run=one)
         >>> law.after(np.array([10.0]), np.array([10.0]), 6.0)
         array([19.])
         """
-        ratio = hours / self.step_hours
+        ratio = np.asarray(hours / self.step_hours)
         news = np.where(np.isfinite(moved), moved**2 / ratio, np.nan)
         kick = (self.alpha + self.gamma * (moved < 0.0)) * news
         expected = (self.alpha + 0.5 * self.gamma) * variance
         updated = self.omega + np.where(np.isfinite(news), kick, expected) + self.beta * variance
-        return self.long_run + self.persistence ** (ratio - 1.0) * (updated - self.long_run)
+        partly = variance + np.minimum(ratio, 1.0) * (updated - variance)
+        fade = self.persistence ** np.maximum(ratio - 1.0, 0.0)
+        relaxed: Variances = self.long_run + fade * (partly - self.long_run)
+        return relaxed
 
     def filtered(
         self,
@@ -99,7 +99,14 @@ def fitted(
         )
     found = [_one(column, name, asymmetric=asymmetric) for column, name in zip(returns.T, underlyings, strict=True)]
     omega, alpha, gamma, beta = np.array(found).T
-    return GarchLaw(step_hours=step_hours, omega=omega, alpha=alpha, gamma=gamma, beta=beta)
+    return GarchLaw(
+        step_hours=step_hours,
+        omega=omega,
+        alpha=alpha,
+        gamma=gamma,
+        beta=beta,
+        long_run=np.mean(returns**2, axis=0) + SMALLEST,
+    )
 
 
 def _one(values: Float[ndarray, " step"], name: str, *, asymmetric: bool) -> tuple[float, float, float, float]:

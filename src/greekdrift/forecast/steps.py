@@ -59,6 +59,22 @@ def links(origin: Int[ndarray, " step"], target: Int[ndarray, " step"]) -> Int[n
     return np.where(origin[at] == target, at, -1)
 
 
+def usual_horizons(panel: Panel) -> tuple[float, ...]:
+    """Hours ahead that a forecaster learns from where none are asked for: 1, 2, 4, 8 and 12 base steps, or sessions.
+
+    A base step is a whole number of hours here, as snapshots are meant to come; the measured one drifts away from
+    them. On sessions 1, 2, 5 and 10.
+
+    >>> from greekdrift.features.history import example
+    >>> usual_horizons(example(rows=3))
+    (6.0, 12.0, 24.0, 48.0, 72.0)
+    """
+    if panel.clock == "sessions":
+        return tuple(count * panel.step_hours for count in (1, 2, 5, 10))
+    step = float(round(panel.step_hours)) if panel.step_hours >= 1.0 else panel.step_hours
+    return tuple(count * step for count in (1, 2, 4, 8, 12))
+
+
 def path_of_steps(
     horizons: Float[ndarray, " horizon"], step: float
 ) -> tuple[Float[ndarray, " length"], Int[ndarray, " horizon"]]:

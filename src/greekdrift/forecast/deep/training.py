@@ -277,6 +277,8 @@ def trusted(networks: Sequence[DriftNetwork], late: Tensors) -> tuple[Tensor, Te
     with torch.inference_mode():
         said = average([network(late.inputs) for network in networks])
         loss = _by_kind(said.shrunk(shares @ late.kind.T), late)
+        if len(loss) < LEAST_BLOCKS:
+            return shares, gains
         for head in range(HEAD_GROUPS):
             found = []
             for share in SHARES[1:]:
@@ -288,7 +290,7 @@ def trusted(networks: Sequence[DriftNetwork], late: Tensors) -> tuple[Tensor, Te
             error = gain.std(dim=1) / gain.shape[1] ** 0.5 + 1e-12
             best = gain.mean(dim=1).argmax(dim=0, keepdim=True)
             gains[head] = (gain.mean(dim=1) / error).gather(0, best)[0]
-            is_trusted = (gains[head] > NEEDED_GAIN) & (gain.shape[1] >= LEAST_BLOCKS)
+            is_trusted = gains[head] > NEEDED_GAIN
             shares[head] = torch.where(is_trusted, torch.tensor(SHARES[1:])[best[0]], 0.0)
             chosen = losses.gather(0, best[:, None].expand(1, *loss.shape))[0]
             loss = torch.where(is_trusted, chosen, loss)
