@@ -8,7 +8,7 @@ from greekdrift.errors import InputError
 from greekdrift.evaluate import Results, Scorecard, scorecard
 from greekdrift.evaluate.measures import breach_losses, breach_pairs, regime
 from greekdrift.evaluate.plot import save
-from greekdrift.evaluate.scorecard import aligned
+from greekdrift.evaluate.tables import aligned
 
 
 @pytest.fixture(scope="module")
@@ -117,8 +117,8 @@ def test_an_unknown_forecaster_is_answered_with_the_nearest(card: Scorecard) -> 
     assert card.find("truth", 24.0, "nothing") is None
 
 
-def test_the_picture_is_written(card: Scorecard, results: Results, tmp_path: Path) -> None:
-    path = save(card, results, tmp_path / "scorecard.png")
+def test_the_picture_is_written(card: Scorecard, tmp_path: Path) -> None:
+    path = save(card, tmp_path / "scorecard.png")
     assert path.read_bytes().startswith(b"\x89PNG")
 
 

@@ -95,7 +95,7 @@ def score(
         (path / "scorecard.md").write_text(card.markdown(), encoding="utf-8")
         record.metrics({_metric(one): one.value for one in card.measures if one.metric in ("loss", "energy", "brier")})
         record.text(card.text(), "scorecard.txt")
-        _picture(card, results, path, record)
+        _picture(card, path, record)
     if record.run_id is not None:
         say(f"recorded as MLflow run {record.run_id} at {uri}")
     note_run(
@@ -153,13 +153,13 @@ def _metric(one: Any) -> str:
     return f"{one.metric} {one.horizon:g}h {one.forecaster}{against}".replace(":", "-")
 
 
-def _picture(card: Any, results: Any, path: Path, record: Any) -> None:
+def _picture(card: Any, path: Path, record: Any) -> None:
     from importlib.util import find_spec
 
     if find_spec("matplotlib") is None:
         return
     from greekdrift.evaluate.plot import figure
 
-    drawn = figure(card, results)
+    drawn = figure(card)
     drawn.savefig(path / "scorecard.png", dpi=140)
     record.figure(drawn, "scorecard.png")

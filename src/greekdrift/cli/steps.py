@@ -21,7 +21,7 @@ from greekdrift.cli.verify import replay
 from greekdrift.config import Experiment, load_accounts, load_rules, load_venue
 from greekdrift.config.document import read
 from greekdrift.errors import ConfigError, GreekdriftError
-from greekdrift.evaluate.scorecard import aligned
+from greekdrift.evaluate.tables import primary
 from greekdrift.features.panel import Panel
 from greekdrift.forecast.artefact import load
 from greekdrift.journal import Journal
@@ -94,7 +94,7 @@ def judge(job: Job) -> None:
     with step(2, "Scorecard on time that no forecaster had seen", job.seconds):
         card = score(job.experiment, job.source, job.panel, job.path, job.runs)
         for hours in card.horizons:
-            print(f"\n{hours:g} h, Greek drift of the reference books\n{aligned(*card.table(hours))}", flush=True)
+            print(f"\n{primary(card, hours).text()}", flush=True)
         print(f"\n{card.note}", flush=True)
 
 

@@ -11,8 +11,8 @@ from numpy import ndarray
 from greekdrift.errors import CalculationError
 from greekdrift.evaluate.results import NO_CHANGE, Results, mean_over_cells
 from greekdrift.evaluate.settings import QUANTITIES
-from greekdrift.score import block_bootstrap, brier, diebold_mariano, log_score, reliability
-from greekdrift.score.calibration import LEVELS, pit_histogram
+from greekdrift.score import block_bootstrap, brier, diebold_mariano, log_score, model_confidence_set, reliability
+from greekdrift.score.calibration import LEVELS
 
 REGIMES = ("calm", "middle", "wild")
 Losses = Float[ndarray, " origin"]
@@ -114,19 +114,23 @@ class Comparison:
 
 def measures(results: Results, against: Sequence[str], *, seed: int, draws: int) -> tuple[Measure, ...]:
     """All figures of all forecasters at all horizons."""
-    found = []
+    found: list[Measure | None] = []
     for hours in results.settings.horizons:
         by = Comparison(results=results, hours=hours, seed=seed, draws=draws)
         for name in (*results.scores, NO_CHANGE):
-            found += [one for one in _of_losses(by, name, against) if one is not None]
+            found += _of_losses(by, name, against)
             if name != NO_CHANGE:
-                found += [one for one in (*_of_state(by, name, against), *_of_coverage(by, name)) if one is not None]
-                found += [one for one in _of_breach(by, name, against) if one is not None]
-    return tuple(found)
+                found += _of_state(by, name, against)
+                found += _of_coverage(by, name)
+                found += _of_breach(by, name, against)
+        found += confidence(by)
+        if hours == results.settings.headline:
+            found += [one for name in results.scores for one in _of_books(by, name, against)]
+    return tuple(one for one in found if one is not None)
 
 
 def _of_losses(by: Comparison, name: str, against: Sequence[str]) -> Iterator[Measure | None]:
-    """Pooled loss, and each quantity by itself."""
+    """Pooled loss, each quantity by itself, and the mean quantile loss."""
     results, hours = by.results, by.hours
     yield by.mean(name, "loss", results.losses(name, hours))
     for other in against:
@@ -135,19 +139,50 @@ def _of_losses(by: Comparison, name: str, against: Sequence[str]) -> Iterator[Me
             chosen = (quantity,)
             first, second = results.losses(name, hours, chosen), results.losses(other, hours, chosen)
             yield by.ratio(name, f"loss {quantity}", other, first, second)
+        if name != NO_CHANGE:
+            first, second = results.quantile_losses(name, hours), results.quantile_losses(other, hours)
+            yield by.ratio(name, "quantile loss", other, first, second)
+
+
+def _of_books(by: Comparison, name: str, against: Sequence[str]) -> Iterator[Measure | None]:
+    """Loss of each reference book by itself; cells: no claim rests on one."""
+    own = by.results.book_losses(name, by.hours)
+    for other in against:
+        compared = by.results.book_losses(other, by.hours)
+        for at, book in enumerate(by.results.books):
+            yield by.ratio(name, f"loss of {book}", other, own[:, at], compared[:, at])
 
 
 def _of_state(by: Comparison, name: str, against: Sequence[str]) -> Iterator[Measure | None]:
-    """Joint energy score, and the CRPS of log index and 30-day volatility of each underlying."""
+    """Joint energy and variogram score; CRPS of log index and 30-day volatility, and their means against no change."""
     results, hours = by.results, by.hours
-    yield by.mean(name, "energy", results.energy(name, hours))
-    for other in against:
-        yield by.ratio(name, "energy", other, results.energy(name, hours), results.energy(other, hours))
+    for metric, joint in (("energy", results.energy), ("variogram", results.variogram)):
+        yield by.mean(name, metric, joint(name, hours))
+        for other in against:
+            yield by.ratio(name, metric, other, joint(name, hours), joint(other, hours))
     for underlying in results.underlyings:
         for factor in ("forward", "atm_30"):
             if factor in results.factors:
                 losses = results.factor_losses(name, hours, underlying, factor)
                 yield by.mean(name, f"crps {underlying} {factor}", losses)
+                for other in against:
+                    compared = results.factor_losses(other, hours, underlying, factor)
+                    yield by.ratio(name, f"crps {underlying} {factor}", other, losses, compared)
+                own, still = results.squares(name, hours, underlying, factor)
+                yield by.ratio(name, f"square {underlying} {factor}", NO_CHANGE, own, still)
+
+
+def confidence(by: Comparison) -> Iterator[Measure]:
+    """p-value of each forecaster's membership in the model confidence set, on origins that all have."""
+    names = list(by.results.scores)
+    losses = np.stack([by.results.losses(name, by.hours) for name in names], axis=1)
+    losses = losses[np.all(np.isfinite(losses), axis=1)]
+    block = 2 * by.steps
+    if len(losses) < 2 * block or len(names) < 2:
+        return
+    p_values = model_confidence_set(losses, block=block, seed=by.seed, draws=by.draws)
+    for name, p_value in zip(names, p_values, strict=True):
+        yield by.measure(name, "in the confidence set", "", float(p_value), None, None, None, len(losses))
 
 
 def _of_coverage(by: Comparison, name: str) -> Iterator[Measure | None]:
@@ -182,6 +217,9 @@ def _of_breach(by: Comparison, name: str, against: Sequence[str]) -> Iterator[Me
         if compared is not None:
             yield by.ratio(name, "brier", other, losses[0], compared[0])
             yield by.ratio(name, "log score", other, losses[1], compared[1])
+        timed = results.of(name).breach_time, results.of(other).breach_time
+        if by.hours == results.settings.horizons[-1]:
+            yield by.ratio(name, "breach time", other, mean_over_cells(timed[0]), mean_over_cells(timed[1]))
     chance, outcome = breach_pairs(results, name, by.hours)
     error = reliability(chance, outcome).calibration_error
     n = int(np.isfinite(losses[0]).sum())
@@ -201,13 +239,6 @@ def breach_losses(results: Results, name: str, hours: float) -> tuple[Losses, Lo
     squared[is_there] = brier(chance[is_there], outcome[is_there], members=results.of(name).members)
     logarithmic[is_there] = log_score(chance[is_there], outcome[is_there])
     return mean_over_cells(squared), mean_over_cells(logarithmic)
-
-
-def tenths(results: Results, name: str, hours: float) -> Float[ndarray, " tenth"]:
-    """Share of the realised drifts in each tenth of their predictive distributions; 0.1 each when calibrated."""
-    ends = results.of(name).pit[:, results.horizon(hours)]
-    is_there = np.isfinite(ends).all(axis=-1)
-    return pit_histogram(ends[is_there][:, 0], ends[is_there][:, 1], bins=10)
 
 
 def breach_pairs(results: Results, name: str, hours: float) -> tuple[Float[ndarray, " cell"], Float[ndarray, " cell"]]:
