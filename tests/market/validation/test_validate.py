@@ -125,6 +125,12 @@ def test_a_planted_row_is_found_at_its_place(check: Check, table: pd.DataFrame, 
     assert len(places[rule]) <= 2
 
 
+@pytest.mark.parametrize("forward", [1e300, 1e-300, -1.0, np.inf])
+def test_a_forward_that_no_price_can_be_made_of_stops_at_the_door(check: Check, table: pd.DataFrame, forward: float):
+    places = found(check(cell("forward_price_usd", forward)(table)))
+    assert places["bad_forward"]["row"].tolist() == [ROW]
+
+
 def test_two_rows_that_disagree_are_both_bad(check: Check, table: pd.DataFrame):
     places = found(check(conflicting(table)))
     assert len(places["conflict"]) == 2

@@ -11,6 +11,7 @@ from greekdrift.book import Venue
 from greekdrift.book.chain import LARGEST_VOLATILITY
 from greekdrift.book.instrument import Instrument, parse
 from greekdrift.errors import ConfigError, DataError, InputError
+from greekdrift.greeks.black import LARGEST, LEAST
 from greekdrift.market.schema import PRICES
 from greekdrift.market.validation.finding import Hits
 from greekdrift.units import datetime64
@@ -79,8 +80,8 @@ def _parsed(raw: pd.DataFrame, venue: Venue, *, where: str) -> pd.DataFrame:
     ):
         made[column] = number.get(source, none)
     made["texts"] = texts
-    made["stamp"] = _times(raw["snapshot_ts_utc"], where=where)
-    made["said_expiry"] = _times(raw["expiry_ts_utc"], where=where) if "expiry_ts_utc" in raw else made["expiry"]
+    made["stamp"] = times(raw["snapshot_ts_utc"], where=where)
+    made["said_expiry"] = times(raw["expiry_ts_utc"], where=where) if "expiry_ts_utc" in raw else made["expiry"]
     table = pd.DataFrame(made)
     return _with_differences(table, raw)
 
@@ -137,7 +138,7 @@ def _is_listed(instrument: Instrument, venue: Venue) -> bool:
     return True
 
 
-def _times(column: pd.Series, *, where: str) -> pd.Series:
+def times(column: pd.Series, *, where: str) -> pd.Series:
     """Times in UTC without a zone, NaT where a cell is none; numbers are refused as in `schema.instants`."""
     if column.dtype.kind in "iufcb":
         raise DataError(
@@ -186,7 +187,7 @@ RANGES: dict[str, tuple[str, Check, float]] = {
     "bad_mark": ("mark", lambda x: (x >= 0.0) & ~np.isinf(x), 0.0),
     "bad_volatility": ("option_iv", lambda x: (x > 0.0) & (x < 100.0 * LARGEST_VOLATILITY), LARGEST_VOLATILITY),
     "bad_quoted_volatility": ("quoted_iv", lambda x: _not_negative(x) & ~(x >= 100.0 * LARGEST_VOLATILITY), 50.0),
-    "bad_forward": ("forward", lambda x: (x > 0.0) & ~np.isinf(x), 0.0),
+    "bad_forward": ("forward", lambda x: (x >= LEAST) & (x <= LARGEST), 0.0),
     "bad_index": ("index", _positive_or_absent, 0.0),
     "bad_size": ("sizes", _not_negative, 0.0),
 }

@@ -1,23 +1,23 @@
-"""Checks of snapshots against their neighbours: gaps, holes, repeats, quotes that stand still, when it was known."""
+"""Checks of snapshots against their neighbours: gaps, holes, repeats, quotes that stand still, when it was known.
 
-from collections.abc import Iterator
+A `Past` takes blocks of whole snapshots in order of time and keeps of them what the next ones are held against: the
+last row of every contract, and counts by snapshot. What only the end can tell is told by `close`.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Int
+from jaxtyping import Int, Shaped
 from numpy import ndarray
 
 from greekdrift.book.chain import LARGEST_VOLATILITY
+from greekdrift.market.validation import spacing
 from greekdrift.market.validation.finding import Hits, at_moments, at_rows
 from greekdrift.market.validation.quotes import delta
-from greekdrift.market.validation.rows import Rows
+from greekdrift.market.validation.rows import Column, Mask, Rows
 
-LONGEST_GAP = 2.0
-"""Times the usual spacing after which the time between two snapshots is a gap."""
-FEWEST_DAYS = 6
-"""Snapshots from which on the lack of any on a weekend says that there is no trade then."""
-THINNEST = 0.8
-"""Share of the usual number of contracts (median of the five snapshots before) under which a snapshot is thin."""
 REPEATED = 0.99
 """Share of a snapshot's rows that must equal the last one's for it to be a repeat, of at least `FEWEST` rows."""
 FEWEST = 20
@@ -31,185 +31,210 @@ LATEST_MINUTES = 15.0
 """Minutes after its stamp until which a snapshot is usually known."""
 
 Codes = Int[ndarray, " row"]
+QUOTED = ("bid", "ask", "mark", "mark_iv")
+LATEST = (*QUOTED, "forward", "steps", "index")
+"""What is kept of the last row of a contract: its numbers, for how many snapshots its quotes had stood still, and the
+index when they last changed."""
 
 
-def check(rows: Rows) -> Iterator[Hits]:
-    """Every rule of this page."""
-    if not len(rows):
-        return
-    yield from known(rows)
-    yield from spacing(rows)
-    yield from size(rows)
-    yield from missing(rows)
-    yield from standing_still(rows)
+@dataclass(slots=True, kw_only=True)
+class Past:
+    """What the snapshots so far leave behind; contracts, underlyings and expiries are numbered as they come."""
 
+    holes: tuple[spacing.Hole, ...] = ()
+    moments: list[ndarray] = field(default_factory=list)
+    count: int = 0
+    newest_known: np.datetime64 = field(default_factory=lambda: np.datetime64("NaT", "us"))
+    names: dict[str, int] = field(default_factory=dict)
+    underlyings: dict[str, int] = field(default_factory=dict)
+    expiries: dict[tuple[int, object], int] = field(default_factory=dict)
+    sizes: list[pd.DataFrame] = field(default_factory=list)
+    turns: Codes = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    contract_turn: Codes = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    expiry_turn: Codes = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    latest: ndarray = field(default_factory=lambda: np.empty((0, len(LATEST))))
+    contracts: list[pd.DataFrame] = field(default_factory=list)
+    whole: list[pd.DataFrame] = field(default_factory=list)
 
-def moments(rows: Rows) -> ndarray:
-    """Instants of the snapshots by number."""
-    first = np.flatnonzero(np.r_[True, np.diff(rows.number) > 0])
-    return rows.moment[first]
+    def add(self, rows: Rows) -> Iterator[Hits]:
+        """What the next block's rows break; the block is part of the past afterwards."""
+        if not len(rows):
+            return
+        yield from self._known(rows)
+        contract, underlying = self._codes(rows)
+        turn = self._counted(rows, underlying)
+        self._absent(rows, contract, underlying, turn)
+        yield from self._standing_still(rows, contract)
+        self.moments.append(_moments(rows))
+        self.count += self.moments[-1].size
 
+    def close(self) -> Iterator[Hits]:
+        """What the whole of the snapshots breaks."""
+        if not self.count:
+            return
+        seen = self.seen()
+        yield from spacing.check(seen, self.holes)
+        yield from _missing(_absences(self.contracts, seen), _absences(self.whole, seen))
 
-def known(rows: Rows) -> Iterator[Hits]:
-    """Known before it happened, long after, or before an earlier snapshot."""
-    minutes = (rows.known_at - rows.moment) / np.timedelta64(1, "m")
-    yield at_rows("known_early", rows, minutes < 0.0, figure=minutes, limit=0.0)
-    yield at_rows("known_late", rows, minutes > LATEST_MINUTES, figure=minutes, limit=LATEST_MINUTES)
-    last = pd.Series(rows.known_at).groupby(rows.number).max()
-    back = (last.cummax().shift() - last).dt.total_seconds().to_numpy() / 60.0
-    is_back = back > 0.0
-    where = np.full(int(is_back.sum()), "whole snapshot", dtype=object)
-    yield at_moments("known_backwards", moments(rows)[is_back], where, figure=back[is_back], limit=0.0)
-
-
-def spacing(rows: Rows) -> Iterator[Hits]:
-    """Times without a snapshot, longer than usual, of each underlying; and snapshots that lack an underlying."""
-    when = moments(rows)
-    there = np.zeros((when.size, len(rows.underlyings)), dtype=np.bool_)
-    there[rows.number, rows.underlying] = True
-    for code, name in enumerate(rows.underlyings):
-        own = when[there[:, code]]
-        hours = _open_hours(own)
-        if hours.size > 1:
-            limit = LONGEST_GAP * float(np.median(hours))
-            wide = hours > limit
-            named = np.full(int(wide.sum()), name, dtype=object)
-            yield at_moments("time_gap", own[1:][wide], named, figure=hours[wide], limit=limit)
-    yield from _partial(rows, when, there)
-
-
-def _open_hours(own: ndarray) -> ndarray:
-    """Hours from each instant to the next; days of a weekend do not count where there is never a snapshot on one."""
-    hours: ndarray = np.diff(own) / np.timedelta64(1, "h")
-    days = own.astype("datetime64[D]")
-    if own.size < FEWEST_DAYS or not np.all(np.is_busday(days)):
-        return hours
-    weekend = np.diff(days).astype(np.int64) - np.busday_count(days[:-1], days[1:])
-    return hours - 24.0 * weekend
-
-
-def _partial(rows: Rows, when: ndarray, there: ndarray) -> Iterator[Hits]:
-    """Snapshots without an underlying that no stamp within five minutes has."""
-    near = np.timedelta64(5, "m")
-    for code, name in enumerate(rows.underlyings):
-        own = when[there[:, code]]
-        lacking = when[~there[:, code]]
-        after = np.searchsorted(own, lacking)
-        gap = np.full(lacking.size, np.timedelta64(10**9, "s"))
-        for at in (after - 1, after):
-            is_in = (at >= 0) & (at < own.size)
-            gap[is_in] = np.minimum(gap[is_in], np.abs(lacking[is_in] - own[at[is_in]]))
-        is_lost = gap > near
-        named = np.full(int(is_lost.sum()), f"{name} missing", dtype=object)
-        yield at_moments(
-            "partial_snapshot",
-            lacking[is_lost],
-            named,
-            figure=there[~there[:, code]].sum(axis=1)[is_lost],
-            limit=len(rows.underlyings),
+    def seen(self) -> spacing.Seen:
+        """Instants of the snapshots and their rows by underlying, in order of the underlyings' names."""
+        table = np.zeros((len(self.underlyings), self.count), dtype=np.int64)
+        for counted in self.sizes:
+            table[counted["underlying"], counted["number"]] = counted["count"]
+        order = sorted(self.underlyings)
+        return spacing.Seen(
+            moments=np.concatenate([np.empty(0, dtype="datetime64[us]"), *self.moments]),
+            underlyings=tuple(order),
+            counts=table[np.array([self.underlyings[name] for name in order], dtype=np.int64)],
         )
 
+    def _known(self, rows: Rows) -> Iterator[Hits]:
+        """Known before it happened, long after, or before an earlier snapshot."""
+        minutes = (rows.known_at - rows.moment) / np.timedelta64(1, "m")
+        yield at_rows("known_early", rows, minutes < 0.0, figure=minutes, limit=0.0)
+        yield at_rows("known_late", rows, minutes > LATEST_MINUTES, figure=minutes, limit=LATEST_MINUTES)
+        last = pd.Series(rows.known_at).groupby(rows.number).max().to_numpy(dtype="datetime64[us]")
+        newest = np.fmax.accumulate(np.append(self.newest_known, last))
+        back = (newest[:-1] - last) / np.timedelta64(1, "m")
+        is_back = back > 0.0
+        self.newest_known = newest[-1]
+        where = np.full(int(is_back.sum()), "whole snapshot", dtype=object)
+        yield at_moments("known_backwards", _moments(rows)[is_back], where, figure=back[is_back], limit=0.0)
 
-def size(rows: Rows) -> Iterator[Hits]:
-    """Snapshots with far fewer contracts of an underlying than those before."""
-    count = pd.Series(rows.number).groupby([rows.underlying, rows.number]).size()
-    usual = count.groupby(level=0).transform(lambda one: one.rolling(5, min_periods=1).median().shift())
-    is_thin = (count < THINNEST * usual).to_numpy()
-    codes, numbers = (count.index.get_level_values(level).to_numpy()[is_thin] for level in (0, 1))
-    names = np.array(rows.underlyings, dtype=object)[codes]
-    limit = THINNEST * usual.to_numpy()[is_thin]
-    yield at_moments("thin_snapshot", moments(rows)[numbers], names, figure=count.to_numpy()[is_thin], limit=limit)
+    def _codes(self, rows: Rows) -> tuple[Codes, Codes]:
+        """Numbers of each row's contract and underlying."""
+        names = np.array([self.names.setdefault(str(name), len(self.names)) for name in rows.names], dtype=np.int64)
+        of = [self.underlyings.setdefault(name, len(self.underlyings)) for name in rows.underlyings]
+        self.contract_turn = _longer(self.contract_turn, len(self.names), -1)
+        self.turns = _longer(self.turns, len(self.underlyings), 0)
+        more = np.full((len(self.names) - len(self.latest), len(LATEST)), np.nan)
+        self.latest = np.concatenate([self.latest, more])
+        return names[rows.name], np.array(of, dtype=np.int64)[rows.underlying]
+
+    def _counted(self, rows: Rows, underlying: Codes) -> Codes:
+        """Number of each row's snapshot among those of its underlying; counts of rows are kept."""
+        cells = pd.DataFrame({"underlying": underlying, "number": self.count + rows.number})
+        self.sizes.append(cells.value_counts(sort=False).rename("count").reset_index())
+        turn = (
+            cells.groupby("underlying")["number"].rank("dense").to_numpy().astype(np.int64) - 1 + self.turns[underlying]
+        )
+        np.maximum.at(self.turns, underlying, turn + 1)
+        return turn
+
+    def _absent(self, rows: Rows, contract: Codes, underlying: Codes, turn: Codes) -> None:
+        """Contracts and whole expiries that are there again after an absence: kept until the end."""
+        lines = pd.DataFrame(
+            {
+                "underlying": np.array(rows.underlyings, dtype=object)[rows.underlying],
+                "expiry": rows.expiry,
+                "name": rows.name_of(np.arange(len(rows))),
+            }
+        )
+        at, before, gap = _holes(contract, turn, self.contract_turn)
+        self.contracts.append(lines.iloc[at].assign(before=before, gap=gap))
+        each = np.unique(rows.group, return_index=True)[1]
+        dated = each[~np.isnat(rows.expiry[each])]
+        keys = zip(underlying[dated].tolist(), rows.expiry[dated].tolist(), strict=True)
+        expiry = np.array([self.expiries.setdefault(key, len(self.expiries)) for key in keys], dtype=np.int64)
+        self.expiry_turn = _longer(self.expiry_turn, len(self.expiries), -1)
+        at, before, gap = _holes(expiry, turn[dated], self.expiry_turn)
+        self.whole.append(lines.iloc[dated[at]].assign(before=before, gap=gap))
+
+    def _standing_still(self, rows: Rows, contract: Codes) -> Iterator[Hits]:
+        """Snapshots that repeat the last one, and quotes that do not answer a move of the index."""
+        order = np.lexsort((rows.number, contract))
+        own = contract[order]
+        is_first = np.diff(own, prepend=-1) != 0
+        kept = self.latest[own]
+        index = pd.Series(rows.index).groupby([rows.number, rows.underlying]).transform("median").to_numpy()[order]
+        same = ~is_first | np.isfinite(kept[:, LATEST.index("steps")])
+        alike = {}
+        for name in (*QUOTED, "forward"):
+            now = getattr(rows, name)[order]
+            last = np.where(is_first, kept[:, LATEST.index(name)], np.append(np.nan, now[:-1]))
+            alike[name] = now == last
+            if name in QUOTED:
+                same &= alike[name] | (np.isnan(now) & np.isnan(last))
+        start = np.maximum.accumulate(np.where(same & ~is_first, 0, np.arange(order.size)))
+        goes_on = same & is_first
+        steps = np.arange(order.size) - start + np.where(goes_on, kept[:, LATEST.index("steps")] + 1.0, 0.0)[start]
+        begun = np.where(goes_on, kept[:, LATEST.index("index")], index)[start]
+        is_last = np.append(is_first[1:], True)
+        columns = [getattr(rows, name)[order] for name in (*QUOTED, "forward")]
+        self.latest[own[is_last]] = np.stack([*columns, steps, begun], axis=1)[is_last]
+        yield from _repeated(rows, _put((same & alike["forward"]).astype(np.float64), order))
+        is_stale = _put((steps >= STALE_STEPS) & (np.abs(np.log(index / begun)) > STALE_MOVE), order)
+        yield at_rows("stale", rows, is_stale & _is_live(rows), figure=_put(steps, order), limit=STALE_STEPS)
 
 
-def missing(rows: Rows) -> Iterator[Hits]:
-    """Contracts, and whole expiries, that are absent from a snapshot and present in both neighbours of the absence.
+def _moments(rows: Rows) -> Shaped[ndarray, " snapshot"]:
+    """Instants of the snapshots by number."""
+    return rows.moment[np.flatnonzero(np.r_[True, np.diff(rows.number) > 0])]
 
-    Neighbours are the snapshots of the same underlying.
+
+def _longer(codes: Codes, size: int, blank: int) -> Codes:
+    return np.append(codes, np.full(size - codes.size, blank))
+
+
+def _put(values: ndarray, order: Codes) -> ndarray:
+    """Sorted values at the rows that they were sorted from."""
+    made = np.empty_like(values)
+    made[order] = values
+    return made
+
+
+def _holes(of: Codes, turn: Codes, latest: Codes) -> tuple[Codes, Codes, Codes]:
+    """Rows at which something is there again, its last turn before, and for how many turns it was not.
+
+    `latest` is the last turn of each before these rows, −1 for none; it is brought up to date.
     """
-    turn = _turns(rows)
-    at, gap = _holes(rows.name, turn)
-    contract = _absences(rows, at, gap, turn)
-    dated = np.flatnonzero(~np.isnat(rows.expiry))
-    expiry = pd.factorize(pd.MultiIndex.from_arrays([rows.underlying[dated], rows.expiry[dated]]))[0]
-    first, hole = _holes(expiry, turn[dated])
-    whole = _absences(rows, dated[first], hole, turn)
-    lost = set(zip(whole["moment"], whole["underlying"], whole["expiry"], strict=True))
-    of_expiry = np.array(
-        [one in lost for one in zip(contract["moment"], contract["underlying"], contract["expiry"], strict=True)],
-        dtype=np.bool_,
-    )
-    single = contract[~of_expiry] if len(contract) else contract
+    order = np.lexsort((turn, of))
+    own, now = of[order], turn[order]
+    is_first = np.diff(own, prepend=-1) != 0
+    before = np.where(is_first, latest[own], np.append(-1, now[:-1]))
+    is_hole = (before >= 0) & (now - before > 1)
+    np.maximum.at(latest, own, now)
+    return order[is_hole], before[is_hole], (now - before - 1)[is_hole]
+
+
+def _absences(parts: Sequence[pd.DataFrame], seen: spacing.Seen) -> pd.DataFrame:
+    """One line a snapshot from which something is absent: moment, underlying, expiry, name, length of the absence."""
+    lines = pd.concat(parts, ignore_index=True)
+    gap = lines["gap"].to_numpy(dtype=np.int64)
+    each = lines.loc[np.repeat(np.arange(len(lines)), gap)].reset_index(drop=True)
+    turn = each["before"].to_numpy() + 1 + np.arange(len(each)) - np.repeat(np.cumsum(gap) - gap, gap)
+    moment = np.full(len(each), np.datetime64("NaT", "us"))
+    for name in seen.underlyings:
+        is_own = (each["underlying"] == name).to_numpy()
+        moment[is_own] = seen.own(name)[turn[is_own]]
+    return each.assign(moment=moment)
+
+
+def _missing(contract: pd.DataFrame, whole: pd.DataFrame) -> Iterator[Hits]:
+    """Contracts, and whole expiries, that are absent from snapshots of their underlying between two that have them."""
+    key = ["moment", "underlying", "expiry"]
+    lost = set(whole[key].itertuples(index=False, name=None))
+    is_of_expiry = np.array([one in lost for one in contract[key].itertuples(index=False, name=None)], dtype=np.bool_)
+    single = contract[~is_of_expiry]
     yield at_moments("missing_contract", single["moment"], single["name"].to_numpy(), figure=single["gap"], limit=0.0)
     if len(whole):
-        lines = contract[of_expiry].groupby(["moment", "underlying", "expiry"]).size()
-        keys = whole.set_index(["moment", "underlying", "expiry"]).index
+        lines = contract[is_of_expiry].groupby(key).size()
+        keys = whole.set_index(key).index
         named = np.array([f"{u} {pd.Timestamp(e):%d%b%y}".upper() for _, u, e in keys], dtype=object)
         figure = lines.reindex(keys).fillna(0.0).to_numpy()
         yield at_moments("missing_expiry", whole["moment"], named, figure=figure, limit=0.0)
 
 
-def _turns(rows: Rows) -> Codes:
-    """Number of each row's snapshot among those of its underlying."""
-    seen = pd.DataFrame({"u": rows.underlying, "n": rows.number})
-    return seen.groupby("u")["n"].rank("dense").to_numpy().astype(np.int64) - 1
-
-
-def _holes(of: Codes, turn: Codes) -> tuple[Codes, Codes]:
-    """Rows after which the same contract is absent for some snapshots, and for how many."""
-    order = np.lexsort((turn, of))
-    step = np.diff(turn[order])
-    is_hole = (np.diff(of[order]) == 0) & (step > 1)
-    return order[:-1][is_hole], step[is_hole] - 1
-
-
-def _absences(rows: Rows, at: Codes, gap: Codes, turn: Codes) -> pd.DataFrame:
-    """One line a snapshot from which something is absent: moment, underlying, expiry, name, length of the absence."""
-    each = np.repeat(at, gap)
-    count = np.arange(each.size) - np.repeat(np.cumsum(gap) - gap, gap)
-    by_turn = pd.DataFrame({"u": rows.underlying, "t": turn, "m": rows.moment}).drop_duplicates(["u", "t"])
-    when = by_turn.set_index(["u", "t"])["m"]
-    absent = pd.MultiIndex.from_arrays([rows.underlying[each], turn[each] + 1 + count])
-    return pd.DataFrame(
-        {
-            "moment": when.reindex(absent).to_numpy(),
-            "underlying": np.array(rows.underlyings, dtype=object)[rows.underlying[each]],
-            "expiry": rows.expiry[each],
-            "name": rows.name_of(each),
-            "gap": np.repeat(gap, gap),
-        }
-    )
-
-
-def standing_still(rows: Rows) -> Iterator[Hits]:
-    """Snapshots that repeat the last one, and quotes that do not answer a move of the index."""
-    order = np.lexsort((rows.number, rows.name))
-    is_next = np.diff(rows.name[order], prepend=-1) == 0
-    same = is_next.copy()
-    for column in (rows.bid, rows.ask, rows.mark, rows.mark_iv):
-        ordered = column[order]
-        alike = ordered[1:] == ordered[:-1]
-        same[1:] &= alike | (np.isnan(ordered[1:]) & np.isnan(ordered[:-1]))
-    forward = rows.forward[order]
-    is_copy = same & np.r_[False, forward[1:] == forward[:-1]]
-    index = pd.Series(rows.index).groupby([rows.number, rows.underlying]).transform("median").to_numpy()[order]
-    copied = np.zeros(len(rows))
-    copied[order] = is_copy
-    yield from _repeated(rows, copied)
-    start = np.maximum.accumulate(np.where(same, 0, np.arange(order.size)))
-    steps = np.arange(order.size) - start
-    move = np.abs(np.log(index / index[start]))
-    is_live = np.zeros(len(rows), dtype=np.bool_)
+def _is_live(rows: Rows) -> Mask:
+    """Options whose delta says that they must answer a move of the index."""
     on = rows.is_option & (rows.mark_iv > 0.0) & (rows.mark_iv < LARGEST_VOLATILITY)
-    size_of = np.abs(delta(rows, on))
-    is_live[on] = (size_of > STALE_DELTA) & (size_of < 1.0 - STALE_DELTA)
-    is_stale = np.zeros(len(rows), dtype=np.bool_)
-    is_stale[order] = (steps >= STALE_STEPS) & (move > STALE_MOVE)
-    length = np.zeros(len(rows))
-    length[order] = steps
-    yield at_rows("stale", rows, is_stale & is_live, figure=length, limit=STALE_STEPS)
+    is_live = np.zeros(len(rows), dtype=np.bool_)
+    size = np.abs(delta(rows, on))
+    is_live[on] = (size > STALE_DELTA) & (size < 1.0 - STALE_DELTA)
+    return is_live
 
 
-def _repeated(rows: Rows, copied: ndarray) -> Iterator[Hits]:
+def _repeated(rows: Rows, copied: Column) -> Iterator[Hits]:
     """The rows of snapshots that repeat the last one."""
     groups = pd.Series(copied).groupby([rows.number, rows.underlying])
     share, count = groups.transform("mean").to_numpy(), groups.transform("size").to_numpy()

@@ -24,6 +24,8 @@ SCATTERED = 3.0
 """With fewer rows a stamp than this on average, stamps are those of rows, not of snapshots."""
 ONE_SNAPSHOT = np.timedelta64(120, "s")
 """Scattered stamps closer to their predecessor than this are one snapshot."""
+TOGETHER = np.timedelta64(0, "s")
+"""All other stamps are one snapshot where they are the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -91,10 +93,13 @@ class Rows:
         return np.where(self.is_coin, 1.0 / self.forward, 1.0)
 
 
-def rows_of(quotes: pd.DataFrame, extra: pd.DataFrame, *, venue: Venue) -> Rows:
-    """Columns of quotes as `market.schema` reads them, and of the same rows `file`, `row` and `delta`."""
+def rows_of(quotes: pd.DataFrame, extra: pd.DataFrame, *, venue: Venue, join: np.timedelta64 = TOGETHER) -> Rows:
+    """Columns of quotes as `market.schema` reads them, and of the same rows `file`, `row` and `delta`.
+
+    Stamps no further apart than `join` are one snapshot.
+    """
     stamps = quotes["snapshot_ts_utc"].to_numpy(dtype="datetime64[us]")
-    moment, number = _snapshots(stamps)
+    moment, number = _snapshots(stamps, join)
     names = quotes["instrument_name"].array
     underlying = quotes["underlying"].array
     expiry = quotes["expiry_ts_utc"].to_numpy(dtype="datetime64[us]")
@@ -136,14 +141,8 @@ def rows_of(quotes: pd.DataFrame, extra: pd.DataFrame, *, venue: Venue) -> Rows:
     )
 
 
-def is_scattered(stamps: Shaped[ndarray, " row"]) -> bool:
-    """Whether stamps are those of single rows."""
-    return stamps.size / max(np.unique(stamps).size, 1) < SCATTERED and stamps.size > SCATTERED
-
-
-def _snapshots(stamps: Shaped[ndarray, " row"]) -> tuple[ndarray, Codes]:
-    """Instant and number of the snapshot of each row; scattered stamps are joined."""
-    join = ONE_SNAPSHOT if is_scattered(stamps) else np.timedelta64(0, "s")
+def _snapshots(stamps: Shaped[ndarray, " row"], join: np.timedelta64) -> tuple[ndarray, Codes]:
+    """Instant (the last stamp) and number of the snapshot of each row."""
     is_new = np.r_[stamps.size > 0, np.diff(stamps) > join][: stamps.size]
     number = np.cumsum(is_new) - 1
     last = np.r_[np.flatnonzero(is_new)[1:] - 1, stamps.size - 1] if stamps.size else np.empty(0, dtype=np.int64)

@@ -129,6 +129,7 @@ _WARNINGS = _rules(
     ("unfitted", "no surface can be fitted to the snapshot", "nothing", "leave the snapshot out"),
     ("stale", "a quote and its mark stand still while the index moves", "snapshots alike, limit", "drop the quote"),
     ("time_gap", "no snapshot for longer than is usual", "hours, limit", "treat the time as missing, never bridge it"),
+    ("in_hole", "a time that is declared not to be covered", "nothing", "correct the hole, or leave the snapshot out"),
     ("thin_snapshot", "far fewer contracts than in the snapshots before", "contracts, limit", _RECOLLECT),
     ("partial_snapshot", "an underlying is missing from the snapshot", "underlyings, all", _RECOLLECT),
     ("missing_expiry", "an expiry is missing that is there before and after", "contracts, 0", _RECOLLECT),
@@ -151,6 +152,7 @@ _NOTES = _rules(
         "delta gap, limit",
         "recompute from mark_iv and forward",
     ),
+    ("declared_hole", "a hole that the set declares", "hours, limit", "the time is missing; nothing bridges it"),
     ("missing_contract", "a contract is missing that is there before and after", "snapshots, 0", "treat it as missing"),
 )
 

@@ -1,22 +1,21 @@
-"""Reads chain files as they are and checks them: the door, the quotes, their history, arbitrage, and surfaces."""
+"""Checks chain files as they are, block by block: the door, the quotes, their history, arbitrage, and surfaces."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from greekdrift.book import Venue
-from greekdrift.errors import DataError
 from greekdrift.market import schema
 from greekdrift.market.parquet import files
-from greekdrift.market.validation import arbitrage, door, history, quotes, surfaces
-from greekdrift.market.validation.finding import Finding, Hits, at_moments, findings
-from greekdrift.market.validation.rows import NOWHERE, SCATTERED, Rows, is_scattered, rows_of
+from greekdrift.market.validation import arbitrage, door, quotes, stream, surfaces
+from greekdrift.market.validation.finding import Finding, Hits, findings
+from greekdrift.market.validation.history import Past
+from greekdrift.market.validation.rows import NOWHERE, Rows, rows_of
 from greekdrift.market.validation.rules import RULES, Severity
+from greekdrift.market.validation.spacing import Hole
 
 Advance = Callable[[int, int], None]
 
@@ -49,93 +48,76 @@ class Validation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Recorded:
-    """What files say before it is judged: the rows that pass the door, and what was found there.
+class Block:
+    """Some whole snapshots: the rows that pass the door, and what was found there.
 
-    `quotes` and `rows` are the same rows, as `market.schema` reads them and as columns; `count` counts all rows read.
+    `quotes` and `rows` are the same rows, as `market.schema` reads them and as columns.
     """
 
-    files: tuple[Path, ...]
-    unread: tuple[tuple[Path, str], ...]
-    count: int
     quotes: pd.DataFrame
     rows: Rows
     hits: tuple[Hits, ...]
 
 
-def recorded(root: str | Path, *, venue: Venue) -> Recorded:
-    """The rows of a file or a folder of chain files that pass the door, in order of time."""
-    paths = files(root)
-    raw, unread = _read(paths)
-    where = paths[0].name if len(paths) == 1 else f"{paths[0].name} and {len(paths) - 1} more"
-    left, hits = door.passed(raw, venue=venue, where=where)
-    quoted = schema.quotes(_nameable(left), where=where)
-    return Recorded(
-        files=paths,
-        unread=unread,
-        count=len(raw),
-        quotes=quoted,
-        rows=rows_of(quoted, left[["file", "row", "delta"]], venue=venue),
-        hits=(*hits, *_orders(left), _unreadable(unread)),
-    )
+def blocks(found: stream.Survey, *, venue: Venue, rows: int = stream.BLOCK) -> Iterator[Block]:
+    """What surveyed files hold, block by block in order of time."""
+    paths = [one.path.name for one in found.files]
+    where = paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
+    for raw in stream.blocks(found, rows=rows):
+        left, hits = door.passed(raw, venue=venue, where=where)
+        quoted = schema.quotes(_nameable(left), where=where)
+        extra = left[["file", "row", "delta"]]
+        made = rows_of(quoted, extra, venue=venue, join=found.join)
+        yield Block(quotes=quoted, rows=made, hits=tuple(hits))
 
 
 def validate(
-    root: str | Path, *, venue: Venue, with_surfaces: bool = False, advance: Advance | None = None
+    root: str | Path,
+    *,
+    venue: Venue,
+    with_surfaces: bool = False,
+    advance: Advance | None = None,
+    holes: Sequence[Hole] = (),
+    observe: Callable[[Block], None] | None = None,
+    rows: int = stream.BLOCK,
 ) -> Validation:
     """All findings of a file or a folder of chain files (as `market.parquet` finds them), nothing changed.
 
-    A file that cannot be read is a finding as long as another can. `with_surfaces` also fits every snapshot.
+    A file that cannot be read is a finding as long as another can. `with_surfaces` also fits every snapshot. `holes`
+    are times that are declared not to be covered. Blocks of about `rows` rows are read one after the other, and shown
+    to `observe`; what is kept of them are the findings and the last row of each contract.
     """
-    said = recorded(root, venue=venue)
-    rows = said.rows
-    hits = [*said.hits, *quotes.check(rows), *history.check(rows), *arbitrage.check(rows)]
-    if with_surfaces:
-        is_sound = ~_is_hit(rows, hits)
-        hits += surfaces.check(said.quotes, rows, venue=venue, is_sound=is_sound, advance=advance)
+    paths = files(root)
+    found = stream.survey(paths)
+    past = Past(holes=tuple(holes))
+    hits = list(found.hits)
+    for block in blocks(found, venue=venue, rows=rows):
+        done = past.count
+        new = [*block.hits, *quotes.check(block.rows), *arbitrage.check(block.rows), *past.add(block.rows)]
+        if with_surfaces:
+            told = None if advance is None else _onward(advance, done, found.snapshots)
+            is_sound = ~_is_hit(block.rows, new)
+            new += surfaces.check(block.quotes, block.rows, venue=venue, is_sound=is_sound, advance=told)
+        if observe is not None:
+            observe(block)
+        hits += [one for one in new if len(one)]
+    hits += past.close()
+    seen = past.seen()
     return Validation(
         venue=venue.name,
-        files=said.files,
-        unread=said.unread,
-        rows=said.count,
-        underlyings=rows.underlyings,
-        instants=history.moments(rows) if len(rows) else np.empty(0, dtype="datetime64[us]"),
-        counts=_counts(rows),
-        findings=findings(hits, [path.name for path in said.files], of=said.count),
+        files=paths,
+        unread=found.unread,
+        rows=found.rows,
+        underlyings=seen.underlyings,
+        instants=seen.moments,
+        counts=dict(zip(seen.underlyings, seen.counts, strict=True)),
+        findings=findings(hits, [path.name for path in paths], of=found.rows),
     )
 
 
-def _read(paths: Sequence[Path]) -> tuple[pd.DataFrame, tuple[tuple[Path, str], ...]]:
-    """The raw rows of all files, numbered, and the files that cannot be read with the reason."""
-    parts, unread = [], []
-    for number, path in enumerate(paths):
-        try:
-            table = table_of(path)
-            found = schema.needed(table.columns, where=path.name)
-        except DataError as problem:
-            if len(paths) == 1:
-                raise
-            unread.append((path, str(problem)))
-            continue
-        delta = pd.to_numeric(table["delta_bs"], errors="coerce") if "delta_bs" in table else np.nan
-        parts.append(table[found].assign(file=number, row=np.arange(len(table)), delta=delta))
-    if not parts:
-        raise DataError(f"none of {len(paths)} files can be read: {unread[0][1]}")
-    whole = pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
-    if not len(whole):
-        raise DataError(f"{paths[0].name}: there are no rows.")
-    return whole, tuple(unread)
-
-
-def table_of(path: Path) -> pd.DataFrame:
-    """All rows and columns of a Parquet or CSV file; one that cannot be read is refused."""
-    try:
-        if path.suffix == ".csv":
-            return pd.read_csv(path, encoding="utf-8", low_memory=False)
-        return pq.read_table(path).to_pandas()
-    except (pa.ArrowException, OSError, ValueError, KeyError) as problem:
-        kind = "CSV" if path.suffix == ".csv" else "Parquet"
-        raise DataError(f"{path} cannot be read as {kind} ({problem}); write it again.") from None
+def _onward(advance: Advance, done: int, whole: int) -> Advance:
+    """Progress of a block as progress of the whole."""
+    return lambda turn, _: advance(done + turn, whole)
 
 
 def _nameable(left: pd.DataFrame) -> pd.DataFrame:
@@ -144,36 +126,6 @@ def _nameable(left: pd.DataFrame) -> pd.DataFrame:
     if isinstance(names.dtype, pd.CategoricalDtype):
         return left.assign(instrument_name=names.cat.remove_unused_categories())
     return left
-
-
-def _orders(left: pd.DataFrame) -> list[Hits]:
-    """Rows that stand after a later one in their file, and stamps of single rows."""
-    in_file = left.sort_values(["file", "row"], kind="stable")
-    stamp = in_file["snapshot_ts_utc"]
-    back = (stamp.groupby(in_file["file"]).cummax() - stamp).dt.total_seconds().to_numpy()
-    at = np.flatnonzero(back > 0.0)
-    found = [
-        Hits(
-            rule="out_of_order",
-            moment=stamp.to_numpy(dtype="datetime64[us]")[at],
-            name=in_file["instrument_name"].astype(object).to_numpy()[at],
-            file=in_file["file"].to_numpy()[at],
-            row=in_file["row"].to_numpy()[at],
-            figure=back[at],
-            limit=np.zeros(at.size),
-        )
-    ]
-    stamps = left["snapshot_ts_utc"].to_numpy(dtype="datetime64[us]")
-    if stamps.size and is_scattered(stamps):
-        per = stamps.size / np.unique(stamps).size
-        found.append(at_moments("scattered_stamps", stamps[:1], ["whole file"], figure=per, limit=SCATTERED))
-    return found
-
-
-def _unreadable(unread: Iterable[tuple[Path, str]]) -> Hits:
-    names = [f"{path.name}: {reason}" for path, reason in unread]
-    moments = np.full(len(names), np.datetime64("NaT", "us"))
-    return at_moments("unreadable", moments, names, figure=np.nan, limit=np.nan)
 
 
 def _is_hit(rows: Rows, hits: Sequence[Hits]) -> np.ndarray:
@@ -186,11 +138,3 @@ def _is_hit(rows: Rows, hits: Sequence[Hits]) -> np.ndarray:
     ]
     wanted = np.concatenate(bad) if bad else np.array([NOWHERE])
     return np.isin(rows.file * width + rows.row, wanted)
-
-
-def _counts(rows: Rows) -> dict[str, np.ndarray]:
-    count = int(rows.number[-1]) + 1 if len(rows) else 0
-    return {
-        name: np.bincount(rows.number[rows.underlying == code], minlength=count)
-        for code, name in enumerate(rows.underlyings)
-    }
