@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,13 +16,16 @@ from queue import SimpleQueue
 from typing import Any
 
 import httpx
+import pandas as pd
 import pytest
 from tests.market.collect.conftest import Venue
 from tests.market.collect.test_stream import Streaming
+from tests.venue.okx import AS_OF, Answers
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 
 from greekdrift.config import load_venue
+from greekdrift.market import okx
 from greekdrift.market.simulate import SimulatedSource
 
 
@@ -165,8 +168,44 @@ def test_a_signal_ends_it_cleanly_and_a_second_collector_refuses(
         assert process.wait(timeout=10) == 0
 
 
+@pytest.fixture
+def exchange(monkeypatch: pytest.MonkeyPatch) -> Answers:
+    """OKX in place of ccxt's, at this moment."""
+    now = datetime.now(UTC)
+    made = Answers(as_of=now, expiry=(now + timedelta(days=41)).replace(hour=8, minute=0, second=0, microsecond=0))
+    monkeypatch.setattr(okx, "public", lambda: made)
+    return made
+
+
+def test_okx_is_collected_and_used(run: Callable, exchange: Answers, tmp_path: Path) -> None:
+    folder = tmp_path / "chains"
+    done = run("collect", "okx", "--once", "--currency", "BTC", "--out", folder)
+    assert done.code == 0, done.err
+    assert "7 chain, 2 series rows, 0 rejected" in done.err
+    done = run("greeks", "--chain", folder, "--venue", "okx", "--out", tmp_path / "greeks.csv")
+    assert done.code == 0, done.err
+
+
+def test_histories_of_the_perpetual_are_written(run: Callable, exchange: Answers, tmp_path: Path) -> None:
+    candles, funding = tmp_path / "perp.parquet", tmp_path / "funding.csv"
+    since = f"{AS_OF - timedelta(hours=200):%Y-%m-%dT%H:%MZ}"
+    asked = ("collect", "okx-perpetual", "--currency", "BTC", "--since", since)
+    done = run(*asked, "--candles", candles, "--funding", funding)
+    assert done.code == 0, done.err
+    hours = pd.read_parquet(candles)
+    assert list(hours.columns)[:3] == ["event_time_utc", "known_at_utc", "underlying"]
+    assert (hours["known_at_utc"] > hours["event_time_utc"]).all()
+    assert set(pd.read_csv(funding)["name"]) == {"funding"}
+    again = run(*asked, "--candles", candles)
+    assert again.code == 2
+    assert "--force" in again.err
+    assert run(*asked, "--candles", candles, "--force").code == 0
+    assert "--candles" in run(*asked).err
+
+
 def test_the_help_teaches(run: Callable) -> None:
     text = run("collect", "deribit", "--help").out
     for word in ("--once", "--stream", "--depth", "Ctrl-C", "greekdrift greeks", "No account"):
         assert word in text
-    assert "deribit" in run("collect", "--help").out
+    for word in ("deribit", "okx", "okx-perpetual"):
+        assert word in run("collect", "--help").out

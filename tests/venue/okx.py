@@ -10,6 +10,7 @@ EXPIRY = datetime(2026, 7, 31, 8, tzinfo=UTC)
 FORWARD, SPOT = 70_400.0, 70_000.0
 STRIKES = (60_000, 70_000, 80_000)
 SWAP = "BTC-USD-SWAP"
+YEAR = 31_536_000.0
 HOLE = range(7, 130)
 
 
@@ -20,15 +21,16 @@ def milliseconds(moment: datetime) -> str:
 class Answers:
     """What the exchange says, by question; each answer may be changed before it is given."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, as_of: datetime = AS_OF, expiry: datetime = EXPIRY) -> None:
+        self.as_of, self.expiry = as_of, expiry
         self.asked: list[str] = []
         self.problem: Exception | None = None
         self.data: dict[str, list[dict[str, Any]]] = {name: [] for name in ("terms", "summary", "mark", "oi", "ticker")}
-        self.index = [{"instId": "BTC-USD", "idxPx": str(SPOT), "ts": milliseconds(AS_OF)}]
-        years = (EXPIRY - AS_OF).total_seconds() / 31_536_000.0
+        self.rate = [{"instId": SWAP, "fundingRate": "0.0000182", "ts": milliseconds(as_of)}]
+        self.index = [{"instId": "BTC-USD", "idxPx": str(SPOT), "ts": milliseconds(as_of)}]
         for strike in STRIKES:
             for side in "CP":
-                self._option(f"BTC-USD-260731-{strike}-{side}", float(strike), side, years)
+                self.list(strike, side)
         self.data["terms"].append(
             {"instId": SWAP, "instType": "SWAP", "ctVal": "100", "ctMult": "1", "settleCcy": "BTC", "state": "live"}
         )
@@ -36,26 +38,29 @@ class Answers:
         self.data["oi"].append({"instId": SWAP, "instType": "SWAP", "oi": "900000"})
         self.data["ticker"].append(
             {"instId": SWAP, "instType": "SWAP", "bidPx": "70010.4", "askPx": "70010.6", "vol24h": "5000000",
-             "ts": milliseconds(AS_OF)}
+             "ts": milliseconds(as_of)}
         )  # fmt: skip
 
-    def _option(self, name: str, strike: float, side: str, years: float) -> None:
+    def list(self, strike: int, side: str) -> None:
+        """Lists an option and quotes it."""
+        name, years = f"BTC-USD-{self.expiry:%y%m%d}-{strike}-{side}", (self.expiry - self.as_of).total_seconds() / YEAR
         price = compute(
             ["price"], forward=FORWARD, strike=strike, volatility=0.53, time_to_expiry=years, is_call=side == "C"
         )["price"]
         mark = float(price) / FORWARD
         self.data["terms"].append(
             {"instId": name, "ctVal": "1", "ctMult": "0.01", "settleCcy": "BTC", "stk": f"{strike:g}",
-             "optType": side, "expTime": milliseconds(EXPIRY), "state": "live", "lotSz": "1", "tickSz": "0.0001"}
+             "optType": side, "expTime": milliseconds(self.expiry), "state": "live", "lotSz": "1", "tickSz": "0.0001"}
         )  # fmt: skip
         self.data["summary"].append(
             {"instId": name, "markVol": "0.53", "bidVol": "0", "askVol": "0.55", "fwdPx": str(FORWARD),
-             "ts": milliseconds(AS_OF)}
+             "ts": milliseconds(self.as_of)}
         )  # fmt: skip
         self.data["mark"].append({"instId": name, "instType": "OPTION", "markPx": f"{mark:.10f}"})
         self.data["oi"].append({"instId": name, "instType": "OPTION", "oi": "300", "oiCcy": "3"})
         self.data["ticker"].append(
-            {"instId": name, "bidPx": "", "askPx": f"{mark + 0.002:.4f}", "vol24h": "250", "last": ""}
+            {"instId": name, "bidPx": "", "bidSz": "", "askPx": f"{mark + 0.002:.4f}", "askSz": "12",
+             "vol24h": "250", "last": ""}
         )  # fmt: skip
 
     def _said(self, name: str, params: Any) -> dict[str, Any]:
@@ -83,6 +88,9 @@ class Answers:
 
     def public_get_market_index_tickers(self, params: Any) -> Any:
         return {"code": "0", "data": self.index}
+
+    def public_get_public_funding_rate(self, params: Any) -> Any:
+        return {"code": "0", "data": self.rate}
 
     def fetch_ohlcv(self, symbol: str, timeframe: str, since: int, limit: int) -> Any:
         hour = 3_600_000

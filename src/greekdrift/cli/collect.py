@@ -10,8 +10,10 @@ import typer
 from greekdrift.cli import options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime, timedelta
+
+    import pandas as pd
 
     from greekdrift.market.collect.collector import Collector, Missed, Tally
     from greekdrift.market.collect.store import Batch, Entry
@@ -20,6 +22,19 @@ page = typer.Typer(
     no_args_is_help=True,
     epilog="Example: greekdrift collect deribit --currency BTC --once --out chains",
 )
+
+Out = Annotated[
+    Path, typer.Option("--out", callback=options.folder_to_write, help="Folder to collect in; it is continued.")
+]
+Currency = Annotated[str, typer.Option(help="Coins, comma separated: BTC, ETH.")]
+Every = Annotated[str, typer.Option(help="Time between snapshots: 30s, 10m, 1h.")]
+Once = Annotated[bool, typer.Option("--once", help="Take one snapshot and end.")]
+Verify = Annotated[
+    bool, typer.Option("--verify", help="Read every file of the folder first, not just touched and recent ones.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but the summary at the end.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON line an event, for machines.")]
+SERIES_FILE = options.file_to_write(*options.CHAINS)
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 LEVELS = 10
@@ -32,12 +47,10 @@ def venues() -> None:
 
 @page.command()
 def deribit(
-    out: Annotated[
-        Path, typer.Option("--out", callback=options.folder_to_write, help="Folder to collect in; it is continued.")
-    ],
-    currency: Annotated[str, typer.Option(help="Coins, comma separated: BTC, ETH.")] = "BTC,ETH",
-    every: Annotated[str, typer.Option(help="Time between snapshots: 30s, 10m, 1h.")] = "10m",
-    once: Annotated[bool, typer.Option("--once", help="Take one snapshot and end.")] = False,
+    out: Out,
+    currency: Currency = "BTC,ETH",
+    every: Every = "10m",
+    once: Once = False,
     depth: Annotated[
         bool, typer.Option("--depth", help=f"Order books too, {LEVELS} levels a side, nearest the money first.")
     ] = False,
@@ -47,11 +60,9 @@ def deribit(
     base_url: Annotated[
         str | None, typer.Option("--base-url", help="Another host of the same interface, such as the test network.")
     ] = None,
-    verify: Annotated[
-        bool, typer.Option("--verify", help="Read every file of the folder first, not just touched and recent ones.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but the summary at the end.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON line an event, for machines.")] = False,
+    verify: Verify = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
 ) -> None:
     """Take a whole chain now and at each multiple of --every, until Ctrl-C.
 
@@ -76,8 +87,6 @@ def deribit(
 
     Or in an experiment file: data: {use: parquet, root: chains}
     """
-    from greekdrift.cli.console import lead, say, table
-
     made = _collector(
         out,
         currency,
@@ -88,6 +97,96 @@ def deribit(
         verify=verify,
         report=_report(quiet, as_json),
     )
+    _carry_out(made, out, f"{currency} of deribit", every, once=once, quiet=quiet, as_json=as_json)
+
+
+@page.command()
+def okx(
+    out: Out,
+    currency: Currency = "BTC,ETH",
+    every: Every = "10m",
+    once: Once = False,
+    verify: Verify = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """The same of OKX, through ccxt: options and the perpetual, until Ctrl-C.
+
+    Coin-settled contracts, with the index and the next funding rate. The
+    folder is like that of deribit, and of OKX alone. Needs the extra venues.
+
+    Example:
+    greekdrift collect okx --currency BTC --once --out okx-chains
+    """
+    from greekdrift.market.collect.okx import collector
+
+    made = collector(out, coins(currency), every=span(every), report=_report(quiet, as_json), verify=verify)
+    _carry_out(made, out, f"{currency} of okx", every, once=once, quiet=quiet, as_json=as_json)
+
+
+@page.command("okx-perpetual")
+def okx_perpetual(
+    since: Annotated[str, typer.Option("--since", help="First instant, like 2026-06-01 or 2026-06-01T08:00Z.")],
+    currency: Currency = "BTC,ETH",
+    timeframe: Annotated[str, typer.Option(help="Length of a candle: 1m, 15m, 1h, 4h, 1d.")] = "1h",
+    candles: Annotated[
+        Path | None, typer.Option("--candles", callback=SERIES_FILE, help="File for closed candles: .parquet or .csv.")
+    ] = None,
+    funding: Annotated[
+        Path | None, typer.Option("--funding", callback=SERIES_FILE, help="File for paid funding: .parquet or .csv.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that are there.")] = False,
+) -> None:
+    """Histories of OKX's coin-settled perpetuals: closed candles and paid funding rates.
+
+    Each row says when it was known: a candle once it closed, a rate when it
+    was paid. What OKX does not answer is missing, never filled. Funding goes
+    three months back. Needs the extra venues.
+
+    Example:
+    greekdrift collect okx-perpetual --since 2026-06-01 --candles perp.parquet --funding funding.parquet
+    """
+    from datetime import UTC, datetime
+    from functools import partial
+
+    from greekdrift.errors import InputError
+    from greekdrift.market import okx
+    from greekdrift.units import instant
+
+    if candles is None and funding is None:
+        raise InputError("name the file to write with --candles, with --funding, or with both.")
+    options.keep_apart((candles, funding), ())
+    taken = next((one for one in (candles, funding) if one is not None and one.exists() and not force), None)
+    if taken is not None:
+        raise InputError(f"{taken}: is there already; add --force to replace it, or write to another file.")
+    start, exchange = instant(since), okx.public()
+    now = partial(datetime.now, UTC)
+    if candles is not None:
+        parts = [okx.candles(exchange, one, timeframe=timeframe, since=start, now=now) for one in coins(currency)]
+        _keep(parts, candles)
+    if funding is not None:
+        _keep([okx.funding(exchange, one, since=start, now=now) for one in coins(currency)], funding)
+
+
+def _keep(parts: "Sequence[pd.DataFrame]", target: Path) -> None:
+    """Writes histories of some coins, in order of time."""
+    import pandas as pd
+
+    from greekdrift.cli.console import writing
+    from greekdrift.cli.importing import whole
+    from greekdrift.errors import DataError
+
+    rows = pd.concat(parts, ignore_index=True).sort_values(["event_time_utc", "underlying"], ignore_index=True)
+    if rows.empty:
+        raise DataError(f"okx answered nothing for {target}: choose an earlier --since; nothing was written.")
+    with writing(target, f"{len(rows):,} rows"), whole(target) as part:
+        rows.to_parquet(part, index=False) if target.suffix == ".parquet" else rows.to_csv(part, index=False)
+
+
+def _carry_out(made: "Collector", out: Path, what: str, every: str, *, once: bool, quiet: bool, as_json: bool) -> None:
+    """Runs a collector and says what it did."""
+    from greekdrift.cli.console import lead, say, table
+
     found = made.recovery
     if not (quiet or as_json):
         if found.batches or found.quarantined or found.torn_bytes:
@@ -95,7 +194,7 @@ def deribit(
                 f"{out}: continues after {found.batches:,} batches; {found.read:,} files were read again, "
                 f"{len(found.quarantined)} went to quarantine"
             )
-        say(f"collecting {currency} into {out}, a snapshot every {every}; Ctrl-C ends it")
+        say(f"collecting {what} into {out}, a snapshot every {every}; Ctrl-C ends it")
     tally = _run(made, count=1 if once else None)
     if as_json:
         print(json.dumps(_summary(tally), sort_keys=True), flush=True)
@@ -133,7 +232,7 @@ def _collector(
 
     return collector(
         out,
-        [name.strip().upper() for name in currency.split(",") if name.strip()],
+        coins(currency),
         every=span(every),
         base_url=base_url or DERIBIT,
         depth=LEVELS if depth else 0,
@@ -141,6 +240,15 @@ def _collector(
         verify=verify,
         report=report,
     )
+
+
+def coins(text: str) -> list[str]:
+    """Coins of a list with commas.
+
+    >>> coins("btc, ETH")
+    ['BTC', 'ETH']
+    """
+    return [name.strip().upper() for name in text.split(",") if name.strip()]
 
 
 def span(text: str) -> "timedelta":

@@ -40,6 +40,7 @@ class Exchange(Protocol):
     def public_get_public_open_interest(self, params: Reply) -> Reply: ...  # noqa: D102
     def public_get_market_tickers(self, params: Reply) -> Reply: ...  # noqa: D102
     def public_get_market_index_tickers(self, params: Reply) -> Reply: ...  # noqa: D102
+    def public_get_public_funding_rate(self, params: Reply) -> Reply: ...  # noqa: D102
     def fetch_ohlcv(self, symbol: str, timeframe: str, since: int, limit: int) -> Sequence[Sequence[float]]: ...  # noqa: D102
     def fetch_funding_rate_history(self, symbol: str, since: None, limit: int, params: Reply) -> Sequence[Row]: ...  # noqa: D102
 
@@ -74,11 +75,8 @@ def snapshot(
     volatility or stamp, or whose summary is older than `oldest` is left out and counted; terms that contradict its name
     refuse the snapshot. `drop` names filters of `market.quality`.
     """
-    rows: list[dict[str, Any]] = []
     left_out: Counter[str] = Counter()
-    for currency in currencies:
-        rows += _options(exchange, currency, venue, left_out)
-        rows.append(_perpetual(exchange, currency, venue))
+    rows = contracts(exchange, currencies, venue=venue, left_out=left_out)
     stamps = [row["stamp"] for row in rows if row["is_option"]]
     if not stamps:
         raise VenueError(f"okx answered no option of {', '.join(currencies)} that can be used ({dict(left_out)}).")
@@ -98,6 +96,31 @@ def snapshot(
     left_out.update({report.filter: report.count for report in reports})
     chain = schema.chain_of(quotes, venue=venue, as_of=as_of, known_after=timedelta(0), where=where)
     return Snapshot(chain=chain, left_out=dict(sorted((+left_out).items())))
+
+
+def contracts(
+    exchange: Exchange, currencies: Sequence[str], *, venue: Venue, left_out: Counter[str]
+) -> list[dict[str, Any]]:
+    """Live options and the coin-settled perpetual of some coins, one row each in the columns of a chain file.
+
+    Beside them stand `is_option`, `stamp` (ms, the venue's own), `bid_size` and `ask_size` (contracts). What cannot be
+    used is counted in `left_out`.
+    """
+    rows: list[dict[str, Any]] = []
+    for currency in currencies:
+        rows += _options(exchange, currency, venue, left_out)
+        rows.append(_perpetual(exchange, currency, venue))
+    return rows
+
+
+def next_funding(exchange: Exchange, currency: str) -> tuple[float, datetime]:
+    """The rate that the coin-settled perpetual will pay next, as it stands, a share of the notional; and its stamp."""
+    name = f"{currency}-USD-SWAP"
+    row = _one(_rows(exchange.public_get_public_funding_rate, {"instId": name}), name)
+    rate, moment = _number(row, "fundingRate"), _number(row, "ts")
+    if not (isfinite(rate) and abs(rate) < 1.0 and moment > 0.0):
+        raise VenueError(f"okx says a funding rate of {rate} of {name} at {row.get('ts')}; it cannot be used.")
+    return rate, _moment(moment)
 
 
 def candles(
@@ -243,6 +266,8 @@ def _row(
         "open_interest_coin": _number(amounts[0], "oi") * size,
         "volume_24h_coin": _number(amounts[1], "vol24h") * size,
         "contract_size": size,
+        "bid_size": _number(amounts[1], "bidSz"),
+        "ask_size": _number(amounts[1], "askSz"),
     }
 
 

@@ -58,7 +58,7 @@ def passing(rows: Columns, rejects: Rejects, *, oldest: float, newest: float) ->
     with np.errstate(all="ignore"):
         bound = np.where(rows.is_call, 1.0, rows.strike / rows.forward) * (1.0 + 1e-6)
         rules = (
-            (Reason.STALE, rows.event_age > oldest, rows.event_age),
+            (Reason.STALE, ~(rows.event_age <= oldest), rows.event_age),
             (Reason.AHEAD, rows.event_age < -newest, rows.event_age),
             (Reason.EXPIRED, ~(rows.years > 0.0), rows.years),
             (Reason.BAD_VOLATILITY, rows.is_option & ~(rows.mark_iv < LARGEST_VOLATILITY), rows.mark_iv),

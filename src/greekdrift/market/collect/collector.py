@@ -18,8 +18,8 @@ SHARE = 0.9
 """Share of the cadence in which a snapshot must be taken; what has not arrived by then is refused."""
 GRACE = 10.0
 """Seconds that a snapshot may still take once the run is stopped."""
-PASSING = ("skew", "clock_skew", "rejected", "malformed")
-"""Reasons of answers that may be better a moment later; failed calls were repeated already."""
+PASSING = ("skew", "clock_skew", "rejected", "malformed", "venue")
+"""Reasons of answers that may be better a moment later; failed calls were repeated already, except by ccxt."""
 PAUSES = (2.0, 4.0)
 """Seconds before a snapshot is asked for again."""
 Result = TypeVar("Result")

@@ -49,6 +49,7 @@ class Rows:
     columns: Columns
     contract_size: ndarray
     index: Mapping[str, float]
+    venue: str = VENUE
 
     @property
     def underlyings(self) -> list[str]:
@@ -59,7 +60,7 @@ class Rows:
         """The chain of the snapshot, as reading the written file gives it."""
         size = self.contract_size
         return Chain(
-            venue=VENUE,
+            venue=self.venue,
             as_of=self.as_of,
             known_at=self.known_at,
             instruments=self.instruments,
@@ -85,6 +86,7 @@ def checked(
     contract_size: Mapping[str, float],
     rejects: Rejects,
     tolerance: Tolerance,
+    venue: str = VENUE,
 ) -> Rows:
     """The rows that pass every check; each other one is noted, and too many of them refuse the snapshot."""
     offered = len(quotes.rows) + rejects.total
@@ -113,6 +115,7 @@ def checked(
         columns=kept,
         contract_size=size[keep],
         index=index,
+        venue=venue,
     )
 
 
@@ -148,7 +151,7 @@ def chain_table(rows: Rows) -> pa.Table:
         "ask_size": _numbers(numbers["ask_size"]),
         "contract_size": _numbers(rows.contract_size),
         "origin": pa.array(["recorded"] * len(is_option)),
-        "venue": pa.array([VENUE] * len(is_option)),
+        "venue": pa.array([rows.venue] * len(is_option)),
     }
     return pa.table(table)
 
