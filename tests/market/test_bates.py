@@ -29,6 +29,48 @@ def many(regime: int, variance: float = 0.3, n: int = N) -> Paths:
     )
 
 
+ENTERED = replace(LAW, entry_mean=-0.06, entry_deviation=0.03, leave=(20.0, 45.0))
+
+
+@pytest.mark.parametrize("regime", [0, 1])
+def test_jumps_at_own_instants_and_on_entering_are_priced(regime: int) -> None:
+    """Half of the jumps come to each underlying alone; the first one has more of them than the second."""
+    market = Market(laws=(ENTERED, replace(ENTERED, jump_rate=(2.0, 40.0))), own_jumps=0.5)
+    hours, n = 120.0, len(many(regime).regime)
+    later = ahead(market, many(regime), hours=hours, rng=np.random.default_rng(12), step_hours=2.0)
+    strikes = np.array([80.0, 90.0, 100.0, 105.0, 115.0])
+    is_call = strikes >= 100.0
+    side = np.where(is_call, 1.0, -1.0)
+    for u, law in enumerate(market.laws):
+        growth = np.exp(later.log_price[:, u]) / 100.0
+        assert abs(growth.mean() - 1.0) < 4.0 * growth.std() / np.sqrt(n)
+        value = option_values(
+            law, forward=100.0, strike=strikes, years=hours / 8760.0, variance=0.3, is_call=is_call, regime=regime
+        )
+        paid = np.maximum(side * (np.exp(later.log_price[:, [u]]) - strikes), 0.0)
+        assert np.all(np.abs(paid.mean(axis=0) - value) < 4.0 * paid.std(axis=0) / np.sqrt(n))
+
+
+def test_own_jumps_come_alone() -> None:
+    calm = replace(LAW, jump_rate=(400.0, 400.0), jump_mean=0.0, jump_deviation=0.3, mean=(1e-4, 1e-4), volatility=0.01)
+    before = many(0, variance=1e-4)
+    for own, least, most in ((1.0, -0.02, 0.02), (0.0, 0.7, 0.9), (0.5, 0.3, 0.5)):
+        market = Market(laws=(calm, calm), own_jumps=own)
+        moves = step(market, before, 0.5, np.random.default_rng(9)).log_price - before.log_price
+        assert least < np.corrcoef(moves.T)[0, 1] < most
+
+
+def test_prices_jump_when_the_second_regime_begins() -> None:
+    calm = replace(ENTERED, jump_rate=(0.0, 0.0), leave=(400.0, 45.0))
+    before = many(0)
+    later = step(Market(laws=(calm, calm)), before, 6.0, np.random.default_rng(13))
+    moves, entered = later.log_price - before.log_price, later.regime == 1
+    assert 0.1 < entered.mean() < 0.5
+    gap = moves[entered].mean(axis=0) - moves[~entered].mean(axis=0)
+    np.testing.assert_allclose(gap, -0.06, atol=0.002)
+    assert np.exp(moves).mean() == pytest.approx(1.0, abs=5e-4)
+
+
 @pytest.mark.parametrize("regime", [0, 1])
 def test_payoffs_along_paths_are_worth_what_the_pricer_says(regime: int) -> None:
     hours = 240.0
@@ -93,6 +135,8 @@ def test_same_seed_same_bytes_and_any_instant_can_be_gone_on_from() -> None:
 def test_refusals() -> None:
     with pytest.raises(ConfigError, match="must be the same"):
         Market(laws=(LAW, replace(LAW, leave=(1.0, 2.0))))
+    with pytest.raises(ConfigError, match=r"own_jumps 1\.5 must lie"):
+        Market(laws=(LAW,), own_jumps=1.5)
     with pytest.raises(ConfigError, match="across"):
         Market(laws=(LAW,), across=np.nan)
     with pytest.raises(ConfigError, match="at least one"):

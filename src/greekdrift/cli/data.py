@@ -1,7 +1,7 @@
 """`greekdrift data`: what can be used, and chain files in and out."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -54,12 +54,22 @@ def simulate(
     seed: Annotated[int, typer.Option(help="Same seed, same chains.")] = 7,
     days: Annotated[float, typer.Option(help="Length in days.")] = 30.0,
     underlyings: Annotated[str, typer.Option(help="Comma separated.")] = "BTC,ETH",
+    model: Annotated[
+        Literal["ssvi", "bates"],
+        typer.Option(help="Law: ssvi (factors of a surface) or bates (Heston-Bates with regimes and events)."),
+    ] = "ssvi",
+    events: Annotated[
+        Path | None,
+        typer.Option(
+            callback=options.file_to_write(".csv"), help="CSV of the scheduled events, for calendar features."
+        ),
+    ] = None,
     venue: options.VenueName = "deribit",
-    force: Annotated[bool, typer.Option("--force", help="Replace the file of --out if it is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the files of --out and --events if there.")] = False,
 ) -> None:
     """Simulate chains of a market whose law is known (regime-switching stochastic volatility with jumps).
 
-    Example: greekdrift data simulate --seed 7 --days 30 --out simulated.parquet
+    Example: greekdrift data simulate --model bates --seed 7 --days 30 --out simulated.parquet
     """
     from greekdrift.cli.console import lead, progress, writing
     from greekdrift.config import load_venue
@@ -67,10 +77,14 @@ def simulate(
     from greekdrift.market.parquet import write_chain
     from greekdrift.market.simulate import SimulatedSource
 
-    if out.exists() and not force:
-        raise InputError(f"{out}: is there already; add --force to replace it, or write to another file.")
+    options.keep_apart((out, events), ())
+    if events is not None and model == "ssvi":
+        raise InputError("--events: the law ssvi has no scheduled events; add --model bates.")
+    for file in (out, events):
+        if file is not None and file.exists() and not force:
+            raise InputError(f"{file}: is there already; add --force to replace it, or write to another file.")
     names = tuple(name.strip() for name in underlyings.split(",") if name.strip())
-    source = SimulatedSource(venue=load_venue(venue), seed=seed, underlyings=names, days=days)
+    source = SimulatedSource(venue=load_venue(venue), seed=seed, underlyings=names, days=days, model=model)
     chains = []
     with progress(f"simulating {len(source.snapshots())} chains") as advance:
         for at, moment in enumerate(source.snapshots()):
@@ -78,4 +92,10 @@ def simulate(
             advance(at + 1, len(source.snapshots()))
     with writing(out, f"{len(chains)} simulated snapshots of {', '.join(source.underlyings)}, seed {seed}"):
         write_chain(chains, out)
+    if events is not None:
+        from greekdrift.durable import write_durably
+
+        with writing(events, f"{len(source.events)} scheduled events"):
+            lines = [f"release,{at},{since}" for at, since in source.events.items()]
+            write_durably(events, "\n".join(["name,at,announced_at", *lines, ""]).encode())
     lead(f"greekdrift data validate {out}")

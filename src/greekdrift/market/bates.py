@@ -5,11 +5,12 @@ A step of h years takes the parameters of the regime at its end, and then draws 
     R     changes with probability leave_R / (leave₀ + leave₁) (1 − e^{−(leave₀ + leave₁) h})
     v     from Andersen's quadratic-exponential scheme: the mean and variance of the square-root process are exact,
           v′ = a (b + Z_v)² where the variance is at most 1.5 means squared, else 0 or exponential
-    ln S  += K₀ + K₁ v + K₂ v′ + √(K₃ v + K₄ v′) Z + Σ J − λ_R h E[e^J − 1],
-          K₁, K₂ = h/2 (κρ/σ − 1/2) ∓ ρ/σ,  K₃ = K₄ = h/2 (1 − ρ²),  and K₀ such that the continuous part
-          is a martingale exactly
+    ln S  += K₀ + K₁ v + K₂ v′ + √(K₃ v + K₄ v′) Z + Σ J − λ_R h E[e^J − 1]  and, from R = 0, + 1{R′ = 1} L − K_L,
+          K₁, K₂ = h/2 (κρ/σ − 1/2) ∓ ρ/σ,  K₃ = K₄ = h/2 (1 − ρ²),  and K₀, K_L such that the continuous
+          part and the jump on entering are martingales exactly
 
-Z, Z_v and the jumps are correlated between the underlyings; all underlyings jump together. What is drawn from a state
+Z, Z_v, J and L are correlated between the underlyings. All underlyings jump at the instants of a common process, and
+each at instants of its own besides, with sizes of its own. What is drawn from a state
 depends on that state alone, so that the law of what comes next can be sampled from any instant of a path.
 
 Source: Andersen, "Simple and efficient simulation of the Heston stochastic volatility model" (2008), section 4.
@@ -36,22 +37,34 @@ SWITCH = 1.5
 class Market:
     """The law of each underlying, and what ties them: `across` for both shocks, `jumps_across` for the jumps.
 
-    The underlyings share the regimes and the instants of the jumps, so `leave` and `jump_rate` must agree. Raises
-    ConfigError where they do not, and for correlations outside [0, 1].
+    The underlyings share the regimes, so `leave` must agree. Jumps at common instants have the rate (1 − own_jumps)
+    times the least `jump_rate` of the underlyings; what is left of each one's rate comes at its own instants. Raises
+    ConfigError where `leave` differs, and for correlations and shares outside [0, 1].
     """
 
     laws: tuple[Bates, ...]
     across: float = 0.8
     jumps_across: float = 0.8
+    own_jumps: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.laws:
             raise ConfigError("market: give the law of at least one underlying.")
-        if len({(law.leave, law.jump_rate) for law in self.laws}) > 1:
-            raise ConfigError("market: leave and jump_rate must be the same for all underlyings; they move together.")
-        for name, value in (("across", self.across), ("jumps_across", self.jumps_across)):
-            if not 0.0 <= value <= 1.0:
-                raise ConfigError(f"market: {name} {value} must lie in [0, 1].")
+        if len({(law.leave, len(law.mean)) for law in self.laws}) > 1:
+            raise ConfigError("market: leave must be the same for all underlyings; they change regime together.")
+        for name in ("across", "jumps_across", "own_jumps"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ConfigError(f"market: {name} {getattr(self, name)} must lie in [0, 1].")
+
+    @property
+    def common_rate(self) -> Float[ndarray, " regime"]:
+        """Rate of the jumps that hit every underlying, by regime."""
+        return (1.0 - self.own_jumps) * np.min([law.jump_rate for law in self.laws], axis=0)
+
+    @property
+    def own_rate(self) -> Float[ndarray, "underlying regime"]:
+        """Rate of the jumps of each underlying alone, by regime."""
+        return np.array([law.jump_rate for law in self.laws]) - self.common_rate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -120,7 +133,7 @@ def step(market: Market, paths: Paths, hours: float, rng: np.random.Generator) -
     shares = np.array([market.across, market.across, market.jumps_across])[:, None, None]
     spot, variance, jump = np.sqrt(1.0 - shares) * own + np.sqrt(shares) * common
     regime = _regime(market.laws[0], paths.regime, years, uniform)
-    count = rng.poisson(np.array(market.laws[0].jump_rate)[regime] * years)
+    count = rng.poisson(market.common_rate[regime] * years)
     moved = [
         _moved(law, regime, years, paths.variance[:, u], normals=(variance[:, u], spot[:, u]))
         for u, law in enumerate(market.laws)
@@ -131,11 +144,43 @@ def step(market: Market, paths: Paths, hours: float, rng: np.random.Generator) -
         - np.array(law.jump_rate)[regime] * years * law.compensator
         for u, law in enumerate(market.laws)
     ]
-    return Paths(
-        regime=regime,
-        log_price=paths.log_price + np.stack([one[1] for one in moved], axis=1) + np.stack(jumps, axis=1),
-        variance=np.stack([one[0] for one in moved], axis=1),
+    log_price = paths.log_price + np.stack([one[1] for one in moved], axis=1) + np.stack(jumps, axis=1)
+    if np.any(market.own_rate > 0.0):
+        log_price += _own_jumps(market, regime, years, rng)
+    if any(law.entry_mean != 0.0 or law.entry_deviation > 0.0 for law in market.laws):
+        log_price += _entries(market, paths.regime, regime, years, rng)
+    return Paths(regime=regime, log_price=log_price, variance=np.stack([one[0] for one in moved], axis=1))
+
+
+def _own_jumps(market: Market, regime: Int[ndarray, " path"], years: float, rng: np.random.Generator) -> Rows:
+    """Jumps at each underlying's own instants; the compensator of all its jumps is in the common part."""
+    count = rng.poisson(market.own_rate[:, regime].T * years)
+    normals = rng.standard_normal(count.shape)
+    mean, deviation = (
+        np.array([getattr(law, name) for law in market.laws]) for name in ("jump_mean", "jump_deviation")
     )
+    made: Rows = count * mean + np.sqrt(count) * deviation * normals
+    return made
+
+
+def _entries(
+    market: Market,
+    before: Int[ndarray, " path"],
+    after: Int[ndarray, " path"],
+    years: float,
+    rng: np.random.Generator,
+) -> Rows:
+    """The jump on entering the second regime, less ln(1 + p E[e^L − 1]) wherever it could have been entered."""
+    own, common = rng.standard_normal((len(before), len(market.laws))), rng.standard_normal((len(before), 1))
+    normals = np.sqrt(1.0 - market.jumps_across) * own + np.sqrt(market.jumps_across) * common
+    mean, deviation, gain = (
+        np.array([getattr(law, name) for law in market.laws])
+        for name in ("entry_mean", "entry_deviation", "entry_compensator")
+    )
+    is_first = (before == 0)[:, None]
+    is_entry = is_first & (after == 1)[:, None]
+    certain = np.log1p(_leaving(market.laws[0], years)[0] * gain)
+    return np.where(is_entry, mean + deviation * normals, 0.0) - np.where(is_first, certain, 0.0)
 
 
 def _regime(
@@ -143,9 +188,13 @@ def _regime(
 ) -> Int[ndarray, " path"]:
     if not law.leave or sum(law.leave) == 0.0:
         return regime
+    return np.where(uniform < _leaving(law, years)[regime], 1 - regime, regime)
+
+
+def _leaving(law: Bates, years: float) -> Float[ndarray, " regime"]:
+    """Probability that a regime, once seen, is another one this much later."""
     total = sum(law.leave)
-    leaves = uniform < np.array(law.leave)[regime] / total * -np.expm1(-total * years)
-    return np.where(leaves, 1 - regime, regime)
+    return np.array(law.leave) / total * -np.expm1(-total * years)
 
 
 def _moved(

@@ -21,6 +21,7 @@ The surface is SSVI (Gatheral & Jacquier 2014), free of butterfly and calendar a
     F(T) = S e^{basis · T}
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import exp
@@ -227,14 +228,29 @@ def state_values(
     The same map as `surface.state.factors` on the exact slices: σ² τ at z = −1, 0, +1 linear in τ between expiries,
     volatility flat outside, expiries under six hours left out.
     """
-    kept = years[years >= SHORTEST_YEARS] if np.any(years >= SHORTEST_YEARS) else years
+    kept = counted(years)
     slices = smiles(law, factors, kept)
-    inside = np.clip(np.array(PILLARS) / DAYS_PER_YEAR, kept[0], kept[-1])
-    weights = np.stack([np.interp(inside, kept, unit) for unit in np.eye(len(kept))], axis=1) / inside[:, None]
-    middle, down, up = (
-        0.5 * np.log(slices.total_variance(z * np.sqrt(slices.theta)) @ weights.T) for z in (0.0, -1.0, 1.0)
-    )
-    spot, basis = factors[..., SPOT][..., None], factors[..., BASIS][..., None]
+    totals = [slices.total_variance(z * np.sqrt(slices.theta)) for z in (0.0, -1.0, 1.0)]
+    return values_of(totals, kept, spot=factors[..., SPOT], basis=factors[..., BASIS])
+
+
+def counted(years: Float[ndarray, " expiry"]) -> Float[ndarray, " expiry"]:
+    """The times to expiry that a state is made of: six hours and more, or all where there are none."""
+    return years[years >= SHORTEST_YEARS] if np.any(years >= SHORTEST_YEARS) else years
+
+
+def values_of(
+    totals: Sequence[Float[ndarray, "... expiry"]],
+    years: Float[ndarray, " expiry"],
+    *,
+    spot: Float[ndarray, "..."],
+    basis: Float[ndarray, "..."],
+) -> Float[ndarray, "... factor"]:
+    """The factors of `surface.state` from σ²τ at z = 0, −1 and +1 of the counted expiries, ln S and the basis."""
+    inside = np.clip(np.array(PILLARS) / DAYS_PER_YEAR, years[0], years[-1])
+    weights = np.stack([np.interp(inside, years, unit) for unit in np.eye(len(years))], axis=1) / inside[:, None]
+    middle, down, up = (0.5 * np.log(total @ weights.T) for total in totals)
+    spot, basis = spot[..., None], basis[..., None]
     values = np.concatenate([spot, middle, 0.5 * (up - down), 0.5 * (up + down) - middle, basis], axis=-1)
     if values.shape[-1] != len(FACTORS):
         raise ConfigError(f"the simulator makes {values.shape[-1]} factors, surface.state has {len(FACTORS)}.")

@@ -1,4 +1,4 @@
-"""What a venue lists when a chain has to be made: expiries by the calendar, strikes that stay listed once they are."""
+"""What a made chain goes by: expiries and events by the calendar, strikes that stay listed once they are."""
 
 from datetime import UTC, date, datetime, timedelta
 
@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-FRIDAY = 4
+WEDNESDAY, FRIDAY = 2, 4
 
 
 def third_friday(year: int, month: int) -> date:
@@ -28,6 +28,20 @@ def last_friday(year: int, month: int) -> date:
     following = date(year + month // 12, month % 12 + 1, 1)
     last = following - timedelta(days=1)
     return last - timedelta(days=(last.weekday() - FRIDAY) % 7)
+
+
+def releases(start: datetime, end: datetime) -> tuple[datetime, ...]:
+    """Days of events of a made market: the second Wednesday of each month at 13:30 UTC, from `start` up to `end`.
+
+    >>> from greekdrift.units import instant
+    >>> [f"{one:%d%b %H:%M}" for one in releases(instant("2026-01-20T00:00Z"), instant("2026-04-01T00:00Z"))]
+    ['11Feb 13:30', '11Mar 13:30']
+    """
+    months = range((end.year - start.year) * 12 + end.month - start.month + 1)
+    firsts = [date(start.year + (start.month - 1 + m) // 12, (start.month - 1 + m) % 12 + 1, 1) for m in months]
+    days = [first + timedelta(days=(WEDNESDAY - first.weekday()) % 7 + 7) for first in firsts]
+    moments = [datetime(day.year, day.month, day.day, 13, 30, tzinfo=UTC) for day in days]
+    return tuple(moment for moment in moments if start <= moment < end)
 
 
 def coin_expiries(moment: datetime, *, hour: int = 8) -> tuple[datetime, ...]:

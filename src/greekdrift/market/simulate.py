@@ -1,11 +1,15 @@
 """A simulated market whose law is known: full chains on a jittered 6-hour grid, and the truth about what comes next.
 
-The process and the surface are those of `greekdrift.market.law`. Chains carry origin "simulated"; marks lie on the
-exact surface; bids and asks widen in the wings and under stress; bids under a tick and some wing quotes are missing.
+Two laws: "ssvi", the process and the surface of `greekdrift.market.law`, and "bates", those of `market.bates_world`.
+Chains carry origin "simulated"; marks lie on the exact smiles; bids and asks widen in the wings and under stress; bids
+under a tick and some wing quotes are missing. What own trades would change is in `market.footprint`.
 """
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -14,22 +18,24 @@ from numpy import ndarray
 from greekdrift.book import Chain, Instrument, Kind, Scenarios, Settlement, Venue
 from greekdrift.book.instrument import deribit_name, parse
 from greekdrift.errors import ConfigError, InputError
-from greekdrift.market import law as law_of
-from greekdrift.market.law import STEP_HOURS, Hidden, Law
+from greekdrift.market.bates_world import BatesLaw, BatesWorld
+from greekdrift.market.law import STEP_HOURS, Law
 from greekdrift.market.listing import coin_expiries, ladder
 from greekdrift.market.schema import perpetuals
 from greekdrift.market.source import position
 from greekdrift.market.ticks import outward, prices
+from greekdrift.market.world import DEFAULT_PRICE, PRICES, Smile, SsviWorld, World
+from greekdrift.surface.fit import fit
 from greekdrift.surface.slices import Slice, Surface
 from greekdrift.surface.state import FACTORS, State
-from greekdrift.units import aware, years_between
+from greekdrift.units import aware, stamp
 
-PRICES = {"BTC": 90_000.0, "ETH": 3_000.0}
-DEFAULT_PRICE = 100.0
 LONGEST_DAYS = 3650.0
 DEFAULT_START = datetime(2025, 1, 1, 4, tzinfo=UTC)
 HALF_SPREAD = (0.006, 0.012)
 """Half-spread in volatility at the money, (calm, stressed); (1 + z²/2) times that at z standard deviations."""
+FURTHEST_ASIDE = 0.9
+"""Half spreads by which the middle of bid and ask may lie from the mark, so that the mark stays between them."""
 MISSING = (0.02, 0.35)
 """Share of bids that are missing near the money and beyond two standard deviations; half as many asks."""
 CONTRACTS = 100.0
@@ -39,8 +45,9 @@ CONTRACTS = 100.0
 class SimulatedSource:
     """Chains of coin-settled options with a known law, deterministic in `seed`.
 
-    Snapshots are `step_hours` apart give or take one step of half an hour; `start` and `days` bound them. Contract
-    sizes, ticks and the perpetual come from the venue, which must list coin-settled options on the underlyings.
+    `model` chooses the law and `law` its values, a `Law` for "ssvi" and a `BatesLaw` for "bates". Snapshots are
+    `step_hours` apart give or take one step of half an hour; `start` and `days` bound them. Contract sizes, ticks and
+    the perpetual come from the venue, which must list coin-settled options on the underlyings.
     """
 
     name = "simulated"
@@ -55,7 +62,8 @@ class SimulatedSource:
         underlyings: tuple[str, ...] = ("BTC", "ETH"),
         days: float = 180.0,
         start: datetime = DEFAULT_START,
-        law: Law | None = None,
+        model: Literal["ssvi", "bates"] = "ssvi",
+        law: Law | BatesLaw | None = None,
         known_after_minutes: float = 5.0,
     ) -> None:
         if not underlyings:
@@ -67,7 +75,9 @@ class SimulatedSource:
         if seed < 0:
             raise ConfigError(f"a simulation's seed {seed} must be at least 0.")
         self.underlyings = tuple(sorted(set(underlyings)))
-        self.law = law or Law()
+        self.law = law or (Law() if model == "ssvi" else BatesLaw())
+        if isinstance(self.law, Law) != (model == "ssvi"):
+            raise ConfigError(f"model {model} takes a {'Law' if model == 'ssvi' else 'BatesLaw'}, got {self.law}.")
         for name in self.underlyings:
             if not _lists(venue, name):
                 raise ConfigError(f"{venue.name} lists no coin-settled options on {name}; add them or choose others.")
@@ -76,6 +86,16 @@ class SimulatedSource:
         self._start = aware(start)
         self._steps = int(days * 24.0 / STEP_HOURS)
         self._known_after = timedelta(minutes=known_after_minutes)
+        self._world: World[Any] = (
+            SsviWorld(self.law, self.underlyings)
+            if isinstance(self.law, Law)
+            else BatesWorld(self.law, self.underlyings, start=self._start, days=days)
+        )
+
+    @property
+    def events(self) -> Mapping[str, str]:
+        """Scheduled events up to the last expiry: when each happens → since when it is public, as `features.events`."""
+        return {stamp(one): stamp(min(one, self._start)) for one in self._world.events}
 
     def snapshots(self) -> tuple[datetime, ...]:
         """Instants of the chains, increasing."""
@@ -91,7 +111,7 @@ class SimulatedSource:
             for expiry in coin_expiries(self._snapshots[at])
         ]
         instruments = tuple(instrument for part in parts for instrument in part[0])
-        index = {name: float(np.exp(self._path[at].factors[0, u, 0])) for u, name in enumerate(self.underlyings)}
+        index = dict(zip(self.underlyings, self._world.index(self._path[at])[0].tolist(), strict=True))
         linear, extra = perpetuals(self._venue, index)
         columns = {name: np.concatenate([*(part[1][name] for part in parts), extra[name]]) for name in extra}
         return Chain(
@@ -107,24 +127,32 @@ class SimulatedSource:
         )
 
     def surface(self, as_of: datetime) -> Surface:
-        """The exact surface behind a chain, one raw SVI slice an expiry."""
+        """The surface behind a chain, one raw SVI slice an expiry: exact for "ssvi".
+
+        For "bates", whose smiles are not raw SVI, the fit through its exact marks, checked for arbitrage.
+        """
         at = position(self._snapshots, as_of, name=self.name)
         moment = self._snapshots[at]
-        return Surface(
-            as_of=moment,
-            slices=tuple(
-                self._slice(name, at, expiry) for name in self.underlyings for expiry in coin_expiries(moment)
-            ),
-        )
+        slices = []
+        for name in self.underlyings:
+            for expiry in coin_expiries(moment):
+                smile = self._smile(name, at, expiry)
+                if not isinstance(smile, Slice):
+                    return fit(self.chain(moment))
+                strikes = self._listed(name, at, expiry)
+                quoted = np.log(strikes[[0, -1]] / smile.forward)
+                ends = (float(quoted[0]), float(quoted[1]))
+                slices.append(replace(smile, n_quotes=len(strikes), quoted=ends))
+        return Surface(as_of=moment, slices=tuple(slices))
 
     def regime(self, as_of: datetime) -> int:
         """The hidden regime at a snapshot: 0 calm, 1 stressed."""
         return int(self._path[position(self._snapshots, as_of, name=self.name)].regime[0])
 
     def true_state(self, as_of: datetime) -> State:
-        """The state of the exact surface at a snapshot."""
+        """The state of the exact smiles at a snapshot."""
         at = position(self._snapshots, as_of, name=self.name)
-        values = self._values(self._path[at], self._snapshots[at])[0]
+        values = self._world.values(self._path[at], self._snapshots[at])[0]
         return State(as_of=self._snapshots[at], underlyings=self.underlyings, values=values)
 
     def true_scenarios(self, as_of: datetime, *, horizons: tuple[float, ...], n: int, seed: int) -> Scenarios:
@@ -137,14 +165,13 @@ class SimulatedSource:
         at = position(self._snapshots, as_of, name=self.name)
         rng = np.random.default_rng([self._seed, 2, at, seed])
         origin = self._snapshots[at]
-        before = self._values(self._path[at], origin)
+        before = self._world.values(self._path[at], origin)
         hidden, done = self._path[at].repeated(n), 0
         made: list[Float[ndarray, "path underlying factor"]] = []
         for ahead in _steps(horizons):
-            for _ in range(ahead - done):
-                hidden = law_of.step(self.law, hidden, rng)
+            hidden = self._world.later(hidden, origin + timedelta(hours=done * STEP_HOURS), ahead - done, rng)
             done = ahead
-            made.append(self._values(hidden, origin + timedelta(hours=ahead * STEP_HOURS)) - before)
+            made.append(self._world.values(hidden, origin + timedelta(hours=ahead * STEP_HOURS)) - before)
         return Scenarios(
             underlyings=self.underlyings,
             factors=FACTORS,
@@ -170,14 +197,13 @@ class SimulatedSource:
         return tuple(self._start + timedelta(hours=at * STEP_HOURS) for at in self._grid)
 
     @cached_property
-    def _path(self) -> tuple[Hidden, ...]:
+    def _path(self) -> tuple[Any, ...]:
         """The hidden state at each snapshot."""
         rng = np.random.default_rng([self._seed, 3])
-        hidden = law_of.start(self.law, np.array([PRICES.get(name, DEFAULT_PRICE) for name in self.underlyings]))
+        hidden = self._world.start()
         path, done = [], 0
         for at in self._grid:
-            for _ in range(at - done):
-                hidden = law_of.step(self.law, hidden, rng)
+            hidden = self._world.later(hidden, self._start + timedelta(hours=done * STEP_HOURS), at - done, rng)
             done = at
             path.append(hidden)
         return tuple(path)
@@ -193,44 +219,24 @@ class SimulatedSource:
         for u, name in enumerate(self.underlyings):
             base = _nice(0.005 * PRICES.get(name, DEFAULT_PRICE))
             for expiry, rows in listed.items():
-                years = np.array([years_between(self._snapshots[one], expiry) for one in rows])
-                x = np.stack([self._path[one].factors[0, u] for one in rows])
-                forward = np.exp(x[:, law_of.SPOT] + x[:, law_of.BASIS] * years)
-                theta = np.array([law_of.smiles(self.law, one, years[[i]]).theta[0] for i, one in enumerate(x)])
-                strikes, since = ladder(forward, np.sqrt(theta), base=base, spacing=0.5)
+                path, moments = [self._path[one] for one in rows], [self._snapshots[one] for one in rows]
+                forward, deviation = self._world.outlook(path, u, moments, expiry)
+                strikes, since = ladder(forward, deviation, base=base, spacing=0.5)
                 made[name, expiry] = (strikes, np.array(rows)[since])
         return made
 
-    def _values(self, hidden: Hidden, moment: datetime) -> Float[ndarray, "path underlying factor"]:
-        years = np.array([years_between(moment, expiry) for expiry in coin_expiries(moment)])
-        return law_of.state_values(self.law, hidden.factors, years)
+    def _smile(self, name: str, at: int, expiry: datetime) -> Smile:
+        return self._world.smile(self._path[at], self.underlyings.index(name), self._snapshots[at], expiry)
 
-    def _slice(self, name: str, at: int, expiry: datetime) -> Slice:
-        years = years_between(self._snapshots[at], expiry)
-        x = self._path[at].factors[0, self.underlyings.index(name)]
-        smile = law_of.smiles(self.law, x, np.array([years]))
-        forward = float(np.exp(x[law_of.SPOT] + x[law_of.BASIS] * years))
+    def _listed(self, name: str, at: int, expiry: datetime) -> Float[ndarray, " strike"]:
         strikes, since = self._strikes[name, expiry]
-        quoted = np.log(strikes[since <= at][[0, -1]] / forward)
-        return Slice(
-            underlying=name,
-            expiry=expiry,
-            time_to_expiry=years,
-            forward=forward,
-            parameters=smile.raw(0),
-            atm_volatility=float(np.sqrt(smile.theta[0] / years)),
-            rmse=0.0,
-            n_quotes=int(np.sum(since <= at)),
-            method="svi",
-            quoted=(float(quoted[0]), float(quoted[1])),
-        )
+        return strikes[since <= at]
 
     def _options(
         self, name: str, at: int, expiry: datetime, rng: np.random.Generator
     ) -> tuple[list[Instrument], dict[str, Float[ndarray, " row"]]]:
-        exact = self._slice(name, at, expiry)
-        strikes, since = self._strikes[name, expiry]
-        strike = np.repeat(strikes[since <= at], 2)
+        exact = self._smile(name, at, expiry)
+        strike = np.repeat(self._listed(name, at, expiry), 2)
         is_call = np.tile([True, False], len(strike) // 2)
         instruments = [
             parse(deribit_name(name, expiry, float(price), is_call=bool(side)))
@@ -248,8 +254,12 @@ class SimulatedSource:
             "is_inverse": np.ones(len(strike), dtype=np.bool_),
         }
         mark = prices(volatility=volatility, **shape)
-        low = prices(volatility=np.maximum(volatility - half, 0.5 * volatility), **shape)
-        high = prices(volatility=volatility + half, **shape)
+        aside = np.zeros(len(strike))
+        if self._world.quote_noise > 0.0:
+            noise = self._world.quote_noise * np.repeat(rng.standard_normal(len(strike) // 2), 2)
+            aside = np.clip(noise, -FURTHEST_ASIDE, FURTHEST_ASIDE) * half
+        low = prices(volatility=np.maximum(volatility - half + aside, 0.5 * volatility), **shape)
+        high = prices(volatility=volatility + half + aside, **shape)
         product = self._venue.product(instruments[0])
         bid, ask = outward(low, high, product)
         is_wing = z > 2.0
