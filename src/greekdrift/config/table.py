@@ -26,6 +26,7 @@ SOURCES: Mapping[str, str] = {
     "parquet": "market.parquet:ParquetSource",
     "qmoms": "market.packaged:QmomsSource",
     "simulated": "market.simulate:SimulatedSource",
+    "spx_factors": "market.spx_factors:SpxFactorsSource",
 }
 """Where chains come from."""
 

@@ -13,11 +13,11 @@ Real: spot, forwards at 30, 60 and 91 days, zero rates, and the smiles at 10..50
   a tick, rounded outwards; no bid where that is below a tick. Volumes are assumptions, open interest is not known.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
@@ -40,6 +40,50 @@ QUARTER = timedelta(days=91)
 EARLY_CLOSES = frozenset({date(2023, 7, 3), date(2023, 11, 24)})
 
 
+class Smiled(Protocol):
+    """What a modelled chain needs to know of an underlying: its days, index, listing, forwards and smiles.
+
+    An expiry is listed until `last_days` calendar days before it.
+    """
+
+    @property
+    def ticker(self) -> str:
+        """Symbol."""
+        ...
+
+    @property
+    def last_days(self) -> int:
+        """Days before the expiry at which its contracts leave the listing."""
+        ...
+
+    @property
+    def dates(self) -> tuple[date, ...]:
+        """Trading days, increasing."""
+        ...
+
+    @property
+    def spot(self) -> Float[ndarray, " day"]:
+        """Price of the underlying."""
+        ...
+
+    @property
+    def listed(self) -> Mapping[date, tuple[Float[ndarray, " strike"], ndarray, int]]:
+        """By expiry: its strikes, the day since which each is listed, and the first day of the expiry."""
+        ...
+
+    def forward_at(self, day: int, days: float) -> float:
+        """Forward to a number of days."""
+        ...
+
+    def atm_at(self, day: int, years: float) -> float:
+        """At-the-money volatility to a time."""
+        ...
+
+    def volatility_at(self, day: int, x: Float[ndarray, " strike"], years: float) -> Float[ndarray, " strike"]:
+        """Volatility at standardised log-moneyness x and a time."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Stock:
     """One stock's year of surfaces: axes (day, tenor, strike), tenors as in `TENORS`, strikes increasing.
@@ -55,6 +99,7 @@ class Stock:
     volatility: Float[ndarray, "day tenor strike"]
     curve_days: Float[ndarray, " knot"]
     curve: Float[ndarray, "day knot"]
+    last_days: int = LAST_DAYS
 
     @cached_property
     def dividends(self) -> Float[ndarray, "day tenor"]:
@@ -177,7 +222,7 @@ def close_of(day: date) -> datetime:
 
 
 def chain(
-    stocks: Sequence[Stock],
+    stocks: Sequence[Smiled],
     day: int,
     *,
     venue: Venue,
@@ -211,18 +256,18 @@ def quoted(mark: Float[ndarray, " row"], product: Product) -> tuple[Float[ndarra
 
 
 def _rows(
-    stock: Stock, day: int, venue: Venue, as_of: datetime, volumes: tuple[float, float]
+    stock: Smiled, day: int, venue: Venue, as_of: datetime, volumes: tuple[float, float]
 ) -> list[tuple[list[Instrument], list[Float[ndarray, " row"]]]]:
     made = []
     for expiry, (strikes, since, first) in stock.listed.items():
-        if first <= day and (expiry - stock.dates[day]).days >= LAST_DAYS:
+        if first <= day and (expiry - stock.dates[day]).days >= stock.last_days:
             made.append(_options(stock, day, close_of(expiry), strikes[since <= day], venue, as_of, volumes[0]))
     made.append(_stock(stock, day, venue, volumes[1]))
     return made
 
 
 def _options(
-    stock: Stock,
+    stock: Smiled,
     day: int,
     expiry: datetime,
     strikes: Float[ndarray, " strike"],
@@ -257,7 +302,7 @@ def _options(
 
 
 def _stock(
-    stock: Stock, day: int, venue: Venue, daily_shares: float
+    stock: Smiled, day: int, venue: Venue, daily_shares: float
 ) -> tuple[list[Instrument], list[Float[ndarray, " row"]]]:
     share = parse(f"{stock.ticker}.USD-SPOT")
     product = venue.product(share)
