@@ -11,8 +11,8 @@ from jaxtyping import Bool, Float, Shaped
 from numpy import ndarray
 from numpy.typing import ArrayLike
 
-from greekdrift.book.instrument import Instrument, Kind
-from greekdrift.errors import ChainError, nearest
+from greekdrift.book.instrument import Instrument, Kind, parse
+from greekdrift.errors import ChainError, InstrumentError, nearest
 from greekdrift.units import SECONDS_PER_YEAR, aware, datetime64, stamp
 
 Column = Float[ndarray, " row"]
@@ -184,9 +184,23 @@ class Chain:
         return np.array(found, dtype=np.int64)
 
     def _near(self, name: str) -> Sequence[str]:
+        """Names that may have been meant: of an option the one of its side, nearest in expiry, then in strike."""
         head = name.split("-", maxsplit=1)[0]
         same = [other for other in self.row_of if other.split("-")[0] == head]
-        return same[:400] if same else list(self.underlyings)
+        if not same:
+            return list(self.underlyings)
+        try:
+            wanted = parse(name)
+        except InstrumentError:
+            return same[:400]
+        if wanted.expiry is None or wanted.strike is None:
+            return same[:400]
+        found = [
+            (abs(one.expiry - wanted.expiry), abs(one.strike - wanted.strike), one.name)
+            for one in (self.instruments[self.row_of[other]] for other in same)
+            if one.expiry is not None and one.strike is not None and one.is_call == wanted.is_call
+        ]
+        return [min(found)[-1]] if found else same[:400]
 
     def numbers(self, rows: ArrayLike | None) -> ndarray:
         """Row numbers of row numbers, a mask or None (all rows); what is none of these is refused."""

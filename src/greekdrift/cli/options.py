@@ -109,6 +109,18 @@ Plot = Annotated[
     Path | None,
     typer.Option("--plot", callback=file_to_write(*PICTURES), help="Picture to write: .png, .svg, .pdf or .html."),
 ]
+OutForecast = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", callback=file_to_write(".json", ".parquet"), help=".json: the summary; .parquet: every scenario."
+    ),
+]
+Chains = Annotated[
+    Path | None, typer.Option("--chains", help="Folder of chain files: the past, and with the latest the chain.")
+]
+AsOf = Annotated[
+    str | None, typer.Option("--as-of", help="Instant like 2026-02-05T08:05Z; nothing known later is read.")
+]
 Rules = Annotated[str, typer.Option("--rules", help="Margin rule set: a packaged name or a YAML file.")]
 Config = Annotated[Path, typer.Option("--config", help="Experiment file, like configs/experiment/demo.yaml.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", help="Override: key.path=value; repeatable.")]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from greekdrift.book import Account, Chain, RuleSet, Venue
@@ -17,14 +18,14 @@ from greekdrift.config import (
     load_rules,
     load_venue,
 )
-from greekdrift.errors import ArtefactError, ConfigError, DataError, nearest
+from greekdrift.errors import ArtefactError, ConfigError, DataError, InputError, nearest
 from greekdrift.features.feature import Feature
 from greekdrift.features.panel import Panel
 from greekdrift.forecast.artefact import load
 from greekdrift.forecast.forecaster import Predictor
 from greekdrift.market.parquet import ParquetSource, read_chain
 from greekdrift.market.source import Source, closest
-from greekdrift.units import instant
+from greekdrift.units import instant, stamp
 
 HORIZONS = (6.0, 12.0, 18.0, 24.0)
 SCENARIOS = 500
@@ -32,10 +33,15 @@ SCENARIOS = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """The options that commands share, as they were given."""
+    """The options that commands share, as they were given.
+
+    `chains` are the chain and the history in one. With `as_of` nothing is read that was known later.
+    """
 
     chain: Path | None = None
+    chains: Path | None = None
     at: str | None = None
+    as_of: str | None = None
     book: Path | None = None
     model: str | None = None
     history: Path | None = None
@@ -64,9 +70,11 @@ class Setting:
 
 def setting(asked: Asked) -> Setting:
     """Reads everything that the options name; what an option leaves out is the experiment's."""
+    _check_model(asked.model)
     experiment = None
     if asked.config is not None:
-        experiment = load_experiment(asked.config, asked.settings, check_components=asked.model is None)
+        settings = (*asked.settings, *_until(asked))
+        experiment = load_experiment(asked.config, settings, check_components=asked.model is None)
     venue = load_venue(asked.venue or (experiment.venue if experiment else "deribit"))
     rules = load_rules(asked.rules or (experiment.rules if experiment else "derive_pm2"))
     source = _source(asked, experiment, venue)
@@ -86,20 +94,74 @@ def setting(asked: Asked) -> Setting:
     )
 
 
+def _until(asked: Asked) -> tuple[str, ...]:
+    """The setting that keeps an experiment's chain files from being read beyond `as_of`."""
+    if asked.as_of is None or asked.config is None or asked.chains is not None:
+        return ()
+    plain = load_experiment(asked.config, asked.settings, check_components=False)
+    return (f"data.until={stamp(instant(asked.as_of))}",) if plain.data.use == "parquet" else ()
+
+
 def _source(asked: Asked, experiment: Experiment | None, venue: Venue) -> Source | None:
-    if asked.history is not None:
-        return ParquetSource(str(asked.history), venue=venue)
+    if asked.chains is not None and (asked.chain is not None or asked.history is not None):
+        other = "--chain" if asked.chain is not None else "--history"
+        raise InputError(f"--chains is the chain and the past in one; leave {other} out.")
+    folder = asked.chains or asked.history
+    if folder is not None:
+        moment = None if asked.as_of is None else instant(asked.as_of)
+        return _files(folder, moment, venue)
     return None if experiment is None else source_of(experiment)
+
+
+def _files(folder: Path, moment: datetime | None, venue: Venue) -> ParquetSource:
+    try:
+        return ParquetSource(str(folder), venue=venue, until=moment)
+    except DataError:
+        if moment is None:
+            raise
+        first = ParquetSource(str(folder), venue=venue).snapshots()[0]
+        if first > moment:
+            raise DataError(
+                f"{folder}: nothing is known at {stamp(moment)}, the first snapshot is of {stamp(first)}; "
+                "ask for a later --as-of."
+            ) from None
+        raise
+
+
+def _known(source: Source, moment: datetime) -> Chain:
+    """The latest chain that was known at an instant."""
+    snapshots = source.snapshots()
+    for one in reversed(snapshots):
+        if one > moment:
+            continue
+        chain = source.chain(one)
+        if chain.known_at <= moment:
+            return chain
+        say(f"the snapshot of {stamp(one)} is known at {stamp(chain.known_at)} only; --as-of that takes it")
+    first = source.chain(snapshots[0])
+    raise DataError(
+        f"{source.name}: nothing is known at {stamp(moment)}; the first snapshot is of {stamp(first.as_of)}, known at "
+        f"{stamp(first.known_at)}; ask for a later --as-of."
+    )
 
 
 def chain_of(asked: Asked, source: Source | None, venue: Venue, experiment: Experiment | None) -> Chain:
     """The chain of a file, or of the source: at the instant asked for, the experiment's origin, or the latest."""
+    if asked.as_of is not None:
+        if asked.chain is not None or asked.at is not None:
+            other = "--chain" if asked.chain is not None else "--at"
+            raise InputError(f"--as-of takes the latest snapshot of --chains or --config; leave {other} out.")
+        if source is None:
+            raise ConfigError("--as-of needs many snapshots: give --chains FOLDER or --config FILE.")
+        return _known(source, instant(asked.as_of))
     origin = experiment.origin if experiment else None
     moment = origin if asked.at is None else instant(asked.at)
     if asked.chain is not None:
         return read_chain(asked.chain, moment, venue=venue)
     if source is None:
-        raise ConfigError("no chain: give --chain FILE, or --config or --history for the latest of their snapshots.")
+        raise ConfigError(
+            "no chain: give --chain FILE, or --chains, --config or --history for the latest of their snapshots."
+        )
     snapshots = source.snapshots()
     return source.chain(snapshots[-1] if moment is None else closest(snapshots, moment, name=source.name))
 
@@ -109,6 +171,14 @@ def _accounts(asked: Asked, experiment: Experiment | None) -> tuple[Account, ...
     if path is None:
         raise ConfigError("no book: give --book FILE, or --config with a book in it.")
     return load_accounts(path)
+
+
+def _check_model(model: str | None) -> None:
+    """Refuses a word that is no model before anything is read."""
+    if model is not None and not Path(model).is_dir() and model not in FORECASTERS:
+        raise ArtefactError(
+            f'"{model}" is neither a folder with a trained model nor a forecaster; {nearest(model, FORECASTERS)}'
+        )
 
 
 def _predictor(
@@ -121,10 +191,6 @@ def _predictor(
         found: Predictor = load(Path(model))
         say(f"model {found.name} from {model}")
         return found
-    if model not in FORECASTERS:
-        raise ArtefactError(
-            f'"{model}" is neither a folder with a trained model nor a forecaster; {nearest(model, FORECASTERS)}'
-        )
     if history is None:
         raise DataError(f"{model} learns from the past; give --history FOLDER or --config FILE.")
     component = Component(use=model)

@@ -54,11 +54,12 @@ def fans(quantities: Sequence[Mapping[str, Any]], horizons: Sequence[float]) -> 
     with rc_context(STYLE):
         figure = Figure(figsize=(4.4 * len(quantities), 2.6), layout="constrained")
         for column, quantity in enumerate(quantities):
-            _draw_fan(figure.add_subplot(1, len(quantities), column + 1), quantity, horizons)
+            draw_fan(figure.add_subplot(1, len(quantities), column + 1), quantity, horizons)
         return figure
 
 
-def _draw_fan(axes: Axes, quantity: Mapping[str, Any], horizons: Sequence[float]) -> None:
+def draw_fan(axes: Axes, quantity: Mapping[str, Any], horizons: Sequence[float]) -> None:
+    """One fan on axes that are there."""
     hours = np.array([0.0, *horizons])
     _ribbons(axes, hours, quantity)
     _band(axes, hours, quantity)

@@ -18,6 +18,16 @@ from greekdrift.units import VENUE_FACTOR, stamp, to_venue
 Units = Literal["internal", "venue"]
 
 LEVELS = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
+TAIL = 0.95
+"""Level of expected shortfalls: the mean of the worst twentieth."""
+BAD_SIDE = {
+    "pnl_usd": "low",
+    "equity_usd": "low",
+    "excess_usd": "low",
+    "initial_margin_usd": "high",
+    "maintenance_margin_usd": "high",
+}
+"""Which tail of money is the bad one."""
 UNITS = {
     "internal": {"delta": "units", "gamma": "units per USD", "vega": "USD per 1.00", "theta": "USD per year"},
     "venue": {"delta": "units", "gamma": "units per USD", "vega": "USD per point", "theta": "USD per day"},
@@ -26,7 +36,10 @@ UNITS = {
 
 
 def forecast_values(forecasts: Sequence[Forecast], *, model: str, units: Units = "internal") -> dict[str, Any]:
-    """Quantiles of each quantity by account, with bands and breach probabilities by horizon."""
+    """Quantiles of each quantity by account, with bands and breach probabilities by horizon.
+
+    Beside each stands its Monte-Carlo standard error (`forecast.monte_carlo`).
+    """
     first = forecasts[0]
     return {
         "as_of": stamp(first.as_of),
@@ -65,6 +78,7 @@ def _quantity(forecast: Forecast, account_id: str, name: str, band: Band | None,
     greek = name.split(" of ", maxsplit=1)[0] if band is None else band.greek
     factor = float(to_venue(greek, 1.0)) if units == "venue" and greek in VENUE_FACTOR else 1.0
     quantiles = factor * forecast.quantile(account_id, name, LEVELS)
+    errors = abs(factor) * forecast.quantile_error(account_id, name, LEVELS)
     values: dict[str, Any] = {
         "label": name,
         "unit": "USD" if greek.endswith("_usd") and greek != "delta_usd" else _unit(greek, units),
@@ -72,22 +86,37 @@ def _quantity(forecast: Forecast, account_id: str, name: str, band: Band | None,
         "lower": None,
         "upper": None,
         "mean": (factor * forecast.mean(account_id, name)).tolist(),
+        "mean_error": (abs(factor) * forecast.mean_error(account_id, name)).tolist(),
         "quantiles": {str(level): row.tolist() for level, row in zip(LEVELS, quantiles, strict=True)},
-        "breach_probability": None,
+        "quantile_errors": {str(level): row.tolist() for level, row in zip(LEVELS, errors, strict=True)},
+        "expected_shortfall": _shortfall(forecast, account_id, name) if name in BAD_SIDE else None,
+        **_breach(None),
     }
     if band is not None:
         values["lower"], values["upper"] = factor * band.lower, factor * band.upper
-        values["breach_probability"] = _within(forecast.time_to_breach(account_id, name))
+        values |= _breach(forecast.time_to_breach(account_id, name))
     elif name == "excess_usd":
         values["lower"] = 0.0
-        values["breach_probability"] = _within(forecast.time_below(account_id, name, 0.0))
+        values |= _breach(forecast.time_below(account_id, name, 0.0))
     return values
 
 
-def _within(first: TimeToBreach) -> list[float]:
-    """Probability of a breach at a check up to each horizon."""
-    within: list[float] = np.clip(np.cumsum(first.probability), 0.0, 1.0).tolist()
-    return within
+def _shortfall(forecast: Forecast, account_id: str, name: str) -> dict[str, Any]:
+    """Mean of the worst scenarios of money at each horizon, its Monte-Carlo error, and which side is the bad one."""
+    side = BAD_SIDE[name]
+    value, error = forecast.expected_shortfall(account_id, name, level=TAIL, is_high_bad=side == "high")
+    return {"level": TAIL, "side": side, "value": value.tolist(), "error": error.tolist()}
+
+
+def _breach(first: TimeToBreach | None) -> dict[str, Any]:
+    """Probability of a breach at a check up to each horizon, its Monte-Carlo error, and that of the first one there."""
+    if first is None:
+        return dict.fromkeys(("breach_probability", "breach_error", "first_breach_probability"))
+    return {
+        "breach_probability": first.within.tolist(),
+        "breach_error": first.within_error.tolist(),
+        "first_breach_probability": first.probability.tolist(),
+    }
 
 
 def _unit(greek: str, units: Units) -> str:

@@ -5,24 +5,33 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from greekdrift.book import Account, Chain, RuleSet
+from greekdrift.book import Account, Chain, RuleSet, Scenarios
 from greekdrift.errors import DataError, GreekdriftError
 from greekdrift.features.history import Panel
-from greekdrift.forecast.distribution import BOOK, Forecast, forecast
+from greekdrift.forecast.distribution import BOOK, COLLATERAL, Forecast, forecast
 from greekdrift.forecast.forecaster import Predictor
+from greekdrift.forecast.streamed import forecast_books
 from greekdrift.margin import grid
 from greekdrift.policy.ahead import Ahead, ahead, part
 from greekdrift.policy.breach import quantities
+from greekdrift.surface.collateral import NEEDED
 from greekdrift.surface.fit import fit
 from greekdrift.surface.revalue import Revaluation, revalue
+from greekdrift.surface.slices import Surface
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Outlook:
-    """One forecast per account that can be forecast, and what is wrong with the others, by account."""
+    """Forecasts of the accounts that can be forecast, and what is wrong with the others, by account.
+
+    One forecast an account, or of all together where there is no margin to work out. `scenarios` and `surface` are what
+    they were made from; None where nothing could be.
+    """
 
     forecasts: tuple[Forecast, ...]
     problems: Mapping[str, str]
+    scenarios: Scenarios | None = None
+    surface: Surface | None = None
 
 
 def outlook(
@@ -31,30 +40,40 @@ def outlook(
     *,
     predictor: Predictor,
     history: Panel,
-    rules: RuleSet,
+    rules: RuleSet | None,
     horizons: Sequence[float],
     n: int,
     seed: int,
+    names: Sequence[str] = BOOK,
 ) -> Outlook:
-    """Forecasts of unchanged accounts: Greeks, bands, P&L, margin and equity, each priced once on shared scenarios."""
+    """Forecasts of unchanged accounts: Greeks, bands, P&L, margin and equity, each priced once on shared scenarios.
+
+    `names` are the quantities by underlying. Without rules there is neither margin nor equity, and books are summed up
+    as they are priced, which is faster by far where they are large.
+    """
     problems = {account.account_id: problem for account in accounts if (problem := _problem(chain, account))}
     alive = [account for account in accounts if account.account_id not in problems]
     if not alive:
         return Outlook(forecasts=(), problems=problems)
     rows = np.unique(np.concatenate([chain.rows(account.quantities()) for account in alive]))
-    names = {*BOOK, *(name for account in alive if account.mandate for name in quantities(account.mandate))}
     scenarios = predictor.predict(history, horizons=horizons, n=n, seed=seed)
     unknown = sorted({str(name) for name in chain.underlying[rows]} - set(scenarios.underlyings))
     if unknown:
         raise DataError(f"the model does not know {', '.join(unknown)}; train one that does, or leave them out.")
-    repriced = revalue(chain, fit(chain), scenarios, rows=rows, names=tuple(sorted(names)))
+    surface = fit(chain)
+    if rules is None and COLLATERAL not in names:
+        together = forecast_books(chain, alive, surface=surface, scenarios=scenarios, names=names)
+        return Outlook(forecasts=(together,), problems=problems, scenarios=scenarios, surface=surface)
+    banded = {name for account in alive if account.mandate for name in quantities(account.mandate)}
+    needed = {*names, *banded, *(NEEDED if COLLATERAL in names else ())} - {COLLATERAL}
+    repriced = revalue(chain, surface, scenarios, rows=rows, names=tuple(sorted(needed)))
     found = []
     for account in alive:
         try:
-            found.append(_of(chain, account, repriced, rules, scenarios.provenance))
+            found.append(_of(chain, account, repriced, rules, scenarios.provenance, names))
         except GreekdriftError as problem:
             problems[account.account_id] = str(problem)
-    return Outlook(forecasts=tuple(found), problems=problems)
+    return Outlook(forecasts=tuple(found), problems=problems, scenarios=scenarios, surface=surface)
 
 
 def _problem(chain: Chain, account: Account) -> str:
@@ -67,21 +86,34 @@ def _problem(chain: Chain, account: Account) -> str:
     return ""
 
 
-def _of(chain: Chain, account: Account, repriced: Revaluation, rules: RuleSet, source: str) -> Forecast:
+def _of(
+    chain: Chain,
+    account: Account,
+    repriced: Revaluation,
+    rules: RuleSet | None,
+    source: str,
+    names: Sequence[str],
+) -> Forecast:
     held = part(repriced, rows=np.unique(chain.rows(account.quantities())))
+    extra = {} if rules is None else _margin(chain, account, held, rules)
+    return forecast(
+        chain,
+        [account],
+        held,
+        names=names,
+        extra={name: samples for name, (samples, _) in extra.items()},
+        extra_now={name: np.array([value]) for name, (_, value) in extra.items()},
+        provenance=source,
+    )
+
+
+def _margin(chain: Chain, account: Account, held: Revaluation, rules: RuleSet) -> dict[str, tuple[np.ndarray, float]]:
+    """Samples of margin and equity, and what they are now."""
     now = grid.requirement(chain, account, rules)
     later: Ahead = ahead(chain, [account], rules, held, equity_usd=[now.equity_usd])
-    extra = {
+    return {
         "initial_margin_usd": (later.initial_margin, now.initial_margin_usd),
         "maintenance_margin_usd": (later.maintenance_margin, now.maintenance_margin_usd),
         "equity_usd": (later.equity, now.equity_usd),
         "excess_usd": (-later.shortfall, now.excess_usd),
     }
-    return forecast(
-        chain,
-        [account],
-        held,
-        extra={name: samples for name, (samples, _) in extra.items()},
-        extra_now={name: np.array([value]) for name, (_, value) in extra.items()},
-        provenance=source,
-    )
