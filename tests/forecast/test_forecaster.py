@@ -191,6 +191,58 @@ def test_a_factor_that_never_moved_does_not_move(forecaster, make_panel):
     assert np.all(np.isfinite(made.increments))
 
 
+def _claiming(invariance):
+    claims = {name: one for name, one in MOVING.items() if invariance in getattr(one, "invariances", ())}
+    return pytest.mark.parametrize("forecaster", claims.values(), ids=claims.keys())
+
+
+def test_claims_are_of_what_is_tested():
+    """And a law that claims nothing at all would be an exception to look at."""
+    claims = {name: set(getattr(one, "invariances", ())) for name, one in CASES.items()}
+    assert set().union(*claims.values()) == {"level", "scale", "permutation"}
+
+
+def _summary(forecaster, panel):
+    """Deviation and quantiles of every cell, and the correlation of the returns, at 24 hours."""
+    made = forecaster.fit(panel).predict(panel, horizons=HORIZONS, n=1500, seed=5).increments[:, 1]
+    deviation = made.std(axis=0)
+    return deviation, np.quantile(made, (0.1, 0.5, 0.9), axis=0) / deviation, np.corrcoef(made[..., 0].T)[0, 1]
+
+
+def _same_law(forecaster, panel, other, *, factor=1.0, turned=False):
+    deviation, quantiles, correlation = _summary(forecaster, panel)
+    moved, moved_quantiles, moved_correlation = _summary(forecaster, other)
+    if turned:
+        moved, moved_quantiles = moved[::-1], moved_quantiles[:, ::-1]
+    stretch = np.where(np.arange(moved.shape[1]) == 0, factor, 1.0)
+    np.testing.assert_allclose(moved / (deviation * stretch), 1.0, atol=0.1)
+    np.testing.assert_allclose(moved_quantiles, quantiles, atol=0.15)
+    assert moved_correlation == pytest.approx(correlation, abs=0.1)
+
+
+@_claiming("level")
+def test_the_price_of_a_coin_does_not_matter(forecaster, fitted):
+    panel, _ = fitted
+    _same_law(forecaster, panel, replace(panel, state=panel.state + 3.0 * (np.arange(len(panel.factors)) == 0)))
+
+
+@_claiming("scale")
+def test_a_market_twice_as_wild_has_twice_the_returns(forecaster, fitted):
+    """Every return and every volatility, the implied ones too, is twice as large."""
+    panel, _ = fitted
+    state = panel.state.copy()
+    state[..., 0] *= 2.0
+    levels = [at for at, name in enumerate(panel.factors) if name.startswith("atm_")]
+    state[..., levels] += np.log(2.0)
+    _same_law(forecaster, panel, replace(panel, state=state), factor=2.0)
+
+
+@_claiming("permutation")
+def test_the_order_of_the_underlyings_does_not_matter(forecaster, fitted):
+    panel, _ = fitted
+    _same_law(forecaster, panel, panel.select(panel.underlyings[::-1]), turned=True)
+
+
 def test_a_forecaster_that_looks_ahead_is_caught(make_panel):
     """The leak test has teeth: a sampler that remembers the whole panel changes when only the future does."""
     panel = make_panel(rows=220)

@@ -129,6 +129,8 @@ class FilteredHistorical:
     shared. Blocks have `mean_block` steps on average.
     """
 
+    invariances: ClassVar[tuple[str, ...]] = ("level", "scale", "permutation")
+
     scale: Kind = "hari"
     flat: bool = False
     pool: bool = False

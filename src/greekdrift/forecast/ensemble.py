@@ -60,6 +60,8 @@ class PoolPredictor:
 class Pool:
     """Linear pool of filtered historical laws, named as in `fhs:haris-flat:pool` without `fhs:`."""
 
+    invariances: ClassVar[tuple[str, ...]] = ("level", "scale", "permutation")
+
     laws: tuple[str, ...] = LAWS
 
     def __post_init__(self) -> None:

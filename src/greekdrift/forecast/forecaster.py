@@ -2,6 +2,10 @@
 
 "Not fitted" cannot be written: only `fit` makes a predictor. The origin of a forecast is the last row of the
 history; whoever calls truncates it (`panel.until(moment)`), so that a predictor cannot see past it.
+
+A forecaster may claim `invariances`, which the common tests hold it to: "level" (the price of a coin does not matter),
+"scale" (all volatilities twice as large: all returns twice as large), "permutation" (the order of the underlyings
+does not matter), each of the law, not of single draws.
 """
 
 from collections.abc import Sequence

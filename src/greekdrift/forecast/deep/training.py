@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import lightning.pytorch as pl
 import numpy as np
@@ -75,6 +75,8 @@ class DriftNet:
     `members` networks from different seeds are averaged. The pool is drawn `draws` times per origin, of which each
     step of training sees `batch_draws`.
     """
+
+    invariances: ClassVar[tuple[str, ...]] = ("level", "scale", "permutation")
 
     horizons: tuple[float, ...] = (6.0, 12.0, 24.0)
     laws: tuple[str, ...] = LAWS
