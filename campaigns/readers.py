@@ -54,6 +54,7 @@ def validation(folder: Path, seed: int) -> Iterator[Try]:
     data = write_chain(chain, folder / "whole.parquet").read_bytes()
     venue = load_venue("deribit")
     root, aside, left = folder / "chains", folder / "aside", folder / "left"
+    validate(folder / "whole.csv", venue=venue, with_surfaces=True)  # what is compiled is not timed with the first try
 
     def attempt(rng: random.Random) -> str:
         for one in (root, aside, left):

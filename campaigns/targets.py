@@ -28,6 +28,7 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from campaigns import documents as described
 from campaigns import mutations, readers
+from greekdrift.book import Chain
 from greekdrift.cli import importing
 from greekdrift.config import load_venue
 from greekdrift.errors import GreekdriftError
@@ -282,24 +283,51 @@ def table(folder: Path, seed: int) -> Iterator[Try]:
 
 @contextmanager
 def foreign(folder: Path, seed: int) -> Iterator[Try]:
-    """A table in the words of others, as `data import` infers them."""
-    chain = chain_of(seed)
-    head = "time,underlying,expiry,strike,type,bid,ask,mark,iv,forward,spot"
-    rows = [
-        f"{stamp(chain.as_of)},{one.underlying},{stamp(one.expiry)},{one.strike:g},{'call' if one.is_call else 'put'},"
-        f"{chain.bid[at]},{chain.ask[at]},{chain.mark[at]},{100.0 * chain.mark_iv[at]:.2f},{chain.forward[at]},"
-        f"{chain.index[at]}".replace("nan", "")
-        for at, one in enumerate(chain.instruments)
-        if one.is_option and one.expiry is not None
-    ]
-    whole = "\n".join((head, *rows))
+    """Tables in the words of others, as `data import` infers them: plain, calls beside puts, and as people print."""
+    wholes = _tables(chain_of(seed))
     path, out = folder / "mutated.csv", folder / "out.parquet"
 
     def attempt(rng: random.Random) -> str:
-        path.write_bytes(mutations.lines(whole, rng))
+        path.write_bytes(mutations.lines(rng.choice(wholes), rng))
         return _imported(path, out)
 
     yield attempt
+
+
+def _tables(chain: Chain) -> tuple[str, ...]:
+    """The options of a chain as three tables of text."""
+    rows = [
+        (at, one, one.expiry) for at, one in enumerate(chain.instruments) if one.is_option and one.expiry is not None
+    ]
+    plain = [
+        f"{stamp(chain.as_of)},{one.underlying},{stamp(expiry)},{one.strike:g},{'call' if one.is_call else 'put'},"
+        f"{chain.bid[at]},{chain.ask[at]},{chain.mark[at]},{100.0 * chain.mark_iv[at]:.2f},{chain.forward[at]},"
+        f"{chain.index[at]}"
+        for at, one, expiry in rows
+    ]
+    sides: dict[tuple[Any, ...], dict[bool, int]] = {}
+    for at, one, expiry in rows:
+        sides.setdefault((one.underlying, expiry, one.strike), {})[bool(one.is_call)] = at
+    wide = [
+        f"{chain.as_of:%Y-%m-%d},{chain.as_of:%H:%M},{name},{expiry:%d-%b-%Y},{strike:g},{chain.bid[of[True]]},"
+        f"{chain.ask[of[True]]},{chain.mark_iv[of[True]]:.4f},{chain.bid[of[False]]},{chain.ask[of[False]]},"
+        f"{chain.mark_iv[of[False]]:.4f},{chain.index[of[True]]}"
+        for (name, expiry, strike), of in sides.items()
+        if len(of) == 2
+    ]
+    printed = [
+        f'{chain.as_of:%d.%m.%Y %H:%M},{one.name},"{chain.bid[at]:.5f}","{100.0 * chain.mark_iv[at]:.1f}%",'
+        f'"${chain.forward[at]:.2f}"'
+        for at, one, _ in rows
+    ]
+    heads = (
+        "time,underlying,expiry,strike,type,bid,ask,mark,iv,forward,spot",
+        "quote_date,quote_time,underlying,expire_date,strike,C_BID,C_ASK,C_IV,P_BID,P_ASK,P_IV,spot",
+        "Timestamp,Symbol,Bid,IV,Forward",
+    )
+    return tuple(
+        "\n".join((head, *lines)).replace("nan", "") for head, lines in zip(heads, (plain, wide, printed), strict=True)
+    )
 
 
 @contextmanager

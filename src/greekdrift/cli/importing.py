@@ -4,6 +4,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,20 @@ if TYPE_CHECKING:
     from greekdrift.market.foreign import Form
 
 FEWEST_CONTRACTS = 3
+USUAL = "deribit"
+SCATTERED = "Most snapshots hold one or two rows: is this a record of ticks?"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    """What was asked for of a table, beside what it tells."""
+
+    given: dict[str, list[str]]
+    constants: dict[str, str]
+    venue: str | None
+    drop: tuple[str, ...]
+    underlyings: tuple[str, ...]
+    cadence: tuple[str, str] | None
 
 
 def command(
@@ -31,16 +46,23 @@ def command(
     mapping: Annotated[
         list[str] | None, typer.Option("--map", help="What cannot be inferred: yours=ours; repeatable.")
     ] = None,
+    constants: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="What the file does not hold: ours=value for all rows; repeatable."),
+    ] = None,
     venue: Annotated[
         str | None, typer.Option("--venue", help="Venue facts: a packaged name or a YAML file; else as the file says.")
     ] = None,
     drop: Annotated[
         list[str] | None, typer.Option("--drop", help="Filter: alive, finite or uncrossed; repeatable.")
     ] = None,
-    every: Annotated[str, typer.Option("--every", help="Cadence of the chains made of recorded ticks.")] = "1h",
-    stale_after: Annotated[
-        str, typer.Option("--stale-after", help="Age at which a recorded tick no longer counts.")
-    ] = "1h",
+    underlying: Annotated[
+        list[str] | None, typer.Option("--underlying", help="Underlying to take; repeatable, all if not given.")
+    ] = None,
+    every: Annotated[
+        str | None, typer.Option("--every", help="Cadence of chains made of rows with stamps of their own; ticks: 1h.")
+    ] = None,
+    stale_after: Annotated[str, typer.Option("--stale-after", help="Age at which such a row no longer counts.")] = "1h",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show how the table is read and check it; no file.")
     ] = False,
@@ -48,17 +70,21 @@ def command(
 ) -> None:
     """Read an option table of yours, say how, check every snapshot, and write a chain file.
 
-    Separator, compression, unit of stamps, volatilities in per cent or
-    fractions, prices in the coin or in USD, and names of contracts (Deribit,
-    OKX, ccxt, OCC, or columns of strike, expiry and side) are inferred and
-    shown. What cannot be told is refused with what to say. Recorded ticks
-    (Tardis options_chain files, in order of time) become chains at --every.
+    Separator, compression, decimal sign, forms and units of stamps,
+    volatilities in per cent or fractions, prices in the coin or in USD, calls
+    and puts side by side, and names of contracts (Deribit, OKX, ccxt, OCC, or
+    columns of strike, expiry and side) are inferred and shown. What cannot be
+    told is refused with what to say. Recorded ticks (Tardis options_chain
+    files, in order of time) become chains at --every.
 
     Example, look first:
     greekdrift data import mine.csv --dry-run
 
     Example, then write:
     greekdrift data import mine.csv --map vol=mark_iv --out chain.parquet
+
+    Example, of a table that does not say what its options are on:
+    greekdrift data import eod.csv --set underlying=SPX --out chain.parquet
 
     Example, a day of ticks as hourly chains:
     greekdrift data import 2024-01-01_OPTIONS.csv.gz --every 1h --out chains.parquet
@@ -70,12 +96,37 @@ def command(
 
     _check_target(out, files, dry_run=dry_run, force=force)
     given = pairs(mapping or [])
+    fixed = _constants(constants or [], given)
     forms = [foreign.form(file) for file in files]
-    if all(is_tardis(foreign.header(file, form)) for file, form in zip(files, forms, strict=True)) and not given:
-        return _ticks(files, out, venue, drop or (), every=every, stale_after=stale_after)
+    are_ticks = all(is_tardis(foreign.header(file, form)) for file, form in zip(files, forms, strict=True))
+    if are_ticks and not given and not fixed:
+        return _ticks(files, out, venue, drop or (), every=every or "1h", stale_after=stale_after)
     if len(files) > 1:
         raise InputError("several files are read only where they are recorded ticks; import tables one by one.")
-    return _table(files[0], forms[0], out, given, venue, drop or ())
+    wanted = _Wanted(
+        given=given,
+        constants=fixed,
+        venue=venue,
+        drop=tuple(drop or ()),
+        underlyings=tuple(underlying or ()),
+        cadence=None if every is None else (every, stale_after),
+    )
+    return _table(files[0], forms[0], out, wanted)
+
+
+def _constants(texts: Sequence[str], given: dict[str, list[str]]) -> dict[str, str]:
+    """`ours=value` texts; each becomes a column that `given` maps."""
+    from greekdrift.errors import InputError
+    from greekdrift.market.layout import constant
+
+    made: dict[str, str] = {}
+    for text in texts:
+        ours, sign, value = (part.strip() for part in text.partition("="))
+        if not (sign and ours and value):
+            raise InputError(f'--set "{text}": write it as ours=value, like underlying=SPX.')
+        made[ours] = value
+        given[constant(ours)] = [ours]
+    return made
 
 
 def _check_target(out: Path | None, files: Sequence[Path], *, dry_run: bool, force: bool) -> None:
@@ -90,43 +141,102 @@ def _check_target(out: Path | None, files: Sequence[Path], *, dry_run: bool, for
         raise InputError(f"{out}: is there already; add --force to replace it, or write to another file.")
 
 
-def _table(
-    file: Path,
-    form: "Form",
-    out: Path | None,
-    given: dict[str, list[str]],
-    venue: str | None,
-    drop: Sequence[str],
-) -> None:
+def _table(file: Path, form: "Form", out: Path | None, wanted: _Wanted) -> None:
     from greekdrift.cli.console import say, table
     from greekdrift.market import foreign
+    from greekdrift.market.layout import laid_out
     from greekdrift.market.mapping import translate
     from greekdrift.market.parquet import ParquetSource
 
     raw = foreign.read(file, form)
-    facts = _venue(raw, venue)
-    found = translate(raw, venue=facts, given=given, where=file.name)
+    title = f"{file.name}: {form}, {len(raw):,} rows"
+    whole_table = laid_out(raw, constants=wanted.constants, where=file.name)
+    for one in whole_table.said:
+        say(one)
+    raw = whole_table.table
+    facts = _venue(raw, wanted.venue, wanted.given, file.name)
+    found = translate(raw, venue=facts, given=wanted.given, where=file.name, is_gathered=wanted.cadence is not None)
     table(
-        f"{file.name}: {form}, {len(raw):,} rows",
+        title,
         ("ours", "theirs", "how it is read", "unit", "example"),
         [(one.ours, one.theirs, one.how, one.unit, one.example) for one in found.readings],
     )
     if found.unread:
         say(f"not read: {', '.join(found.unread)}")
+    rows = found.rows if wanted.cadence is None else _gathered(found.rows, wanted.cadence, file.name)
+    rows = _with_whole_rows(rows) if "finite" in wanted.drop else rows
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / f"{file.name.split('.')[0]}.parquet"
-        found.rows.to_parquet(path, index=False)
-        source = ParquetSource(str(path), venue=facts, drop=tuple(drop))
-        chains = [source.chain(moment) for moment in source.snapshots()]
+        rows.to_parquet(path, index=False)
+        with _hinting(rows, wanted.drop):
+            source = ParquetSource(str(path), venue=facts, underlyings=wanted.underlyings, drop=wanted.drop)
+            chains = [source.chain(moment) for moment in source.snapshots()]
     taken = sum(report.count for reports in source.dropped.values() for report in reports)
     if source.partial:
         say(f"{len(source.partial):,} snapshots lack one of {', '.join(source.underlyings)} and are left out")
     if taken:
         say(f"{taken:,} quotes were taken out by --drop")
-    quoted = sorted(sum(row.is_option for row in chain.instruments) for chain in chains)
-    if len(chains) > FEWEST_CONTRACTS and quoted[len(quoted) // 2] < FEWEST_CONTRACTS:
-        say("most snapshots hold one or two options: is this a record of ticks? Give each row the time of its snapshot")
+    if _is_scattered(rows):
+        say(f"{SCATTERED} Give each row the time of its snapshot, or a cadence with --every")
     _write(chains, out, f"{len(chains):,} snapshots of {', '.join(source.underlyings)}")
+
+
+def _gathered(rows: "pd.DataFrame", cadence: tuple[str, str], where: str) -> "pd.DataFrame":
+    import numpy as np
+
+    from greekdrift.cli.collect import span
+    from greekdrift.cli.console import say
+    from greekdrift.market.layout import gathered
+
+    every, stale_after = (np.timedelta64(span(one)) for one in cadence)
+    made, count = gathered(rows, every=every, stale_after=stale_after, where=where)
+    say(
+        f"{len(rows):,} rows are {count:,} snapshots at {cadence[0]}: the last row of each contract, "
+        f"up to {cadence[1]} old"
+    )
+    return made
+
+
+def _is_scattered(rows: "pd.DataFrame") -> bool:
+    """Whether most snapshots hold one or two rows."""
+    sizes = rows["snapshot_ts_utc"].value_counts()
+    return len(sizes) > FEWEST_CONTRACTS and float(sizes.median()) < FEWEST_CONTRACTS
+
+
+@contextmanager
+def _hinting(rows: "pd.DataFrame", drop: Sequence[str]) -> Iterator[None]:
+    """What is wrong with a snapshot may be that it is none, that rows are not whole, or that options are over."""
+    from greekdrift.errors import DataError, InputError
+
+    try:
+        yield
+    except InputError as problem:
+        hints = [f"{SCATTERED} Make chains of it with --every 10m."] if _is_scattered(rows) else []
+        lacking = int((~_is_whole(rows)).sum())
+        if lacking and "finite" not in drop:
+            hints.append(f"{lacking:,} rows lack a mark, a forward or a volatility: --drop finite leaves them out.")
+        if "ask for fewer underlyings" in str(problem):
+            hints.append("Take one with --underlying NAME.")
+        if not hints:
+            raise
+        raise DataError(" ".join([str(problem), *hints])) from None
+
+
+def _is_whole(rows: "pd.DataFrame") -> "pd.Series":
+    """Rows with a mark, a forward and a volatility."""
+    marks = [name for name in ("mark_price_coin", "mark_price_usd") if name in rows]
+    return rows[marks].notna().any(axis=1) & rows[["forward_price_usd", "mark_iv"]].notna().all(axis=1)
+
+
+def _with_whole_rows(rows: "pd.DataFrame") -> "pd.DataFrame":
+    """Without snapshots that have no whole row: nothing of them could be left."""
+    from greekdrift.cli.console import say
+
+    is_kept = _is_whole(rows).groupby(rows["snapshot_ts_utc"]).transform("any")
+    count = rows.loc[~is_kept, "snapshot_ts_utc"].nunique()
+    if count:
+        say(f"{count:,} snapshots of {int((~is_kept).sum()):,} rows hold no whole row and are left out")
+    return rows[is_kept]
 
 
 def _ticks(
@@ -197,19 +307,30 @@ def whole(out: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
-def _venue(raw: "pd.DataFrame", venue: str | None) -> "Venue":
-    """The venue asked for, else the packaged one that the table names, else Deribit."""
+def _venue(raw: "pd.DataFrame", venue: str | None, given: dict[str, list[str]], where: str) -> "Venue":
+    """The venue asked for, else the packaged one that the table names, else the first that lists its contracts."""
+    from greekdrift.cli.console import say
     from greekdrift.config import load_venue
     from greekdrift.config.facts import names
+    from greekdrift.market.mapping import serves
 
     if venue is not None:
         return load_venue(venue)
+    packaged = names("venues")
     for column in raw.columns:
         if str(column).lower() in ("venue", "exchange"):
             said = raw[column].dropna().astype(str).str.strip().str.lower().unique()
-            if len(said) == 1 and said[0] in names("venues"):
+            if len(said) == 1 and said[0] in packaged:
                 return load_venue(said[0])
-    return load_venue("deribit")
+    usual = load_venue(USUAL)
+    if serves(raw, usual, given=given, where=where):
+        return usual
+    for name in packaged:
+        other = load_venue(name)
+        if serves(raw, other, given=given, where=where):
+            say(f"venue facts of {name}, since {USUAL} lists no such options; --venue decides")
+            return other
+    return usual
 
 
 def _when(moment: object) -> str:

@@ -16,7 +16,17 @@ _PRICE_WORDS = {
 WORDS: Mapping[str, tuple[str, ...]] = {
     "snapshot_ts_utc": (
         *("snapshottsutc", "snapshotts", "snapshottime", "snapshot", "asof", "timestamp", "ts", "time", "datetime"),
-        *("quotedatetime", "quoteunixtime", "quotetime", "quotedate", "eventtimeutc", "eventtime", "createdat", "date"),
+        *(
+            "quotedatetime",
+            "quoteunixtime",
+            "quotetime",
+            "quotedate",
+            "eventtimeutc",
+            "eventtime",
+            "createdat",
+            "creationtimestamp",
+            "date",
+        ),
     ),
     "known_at_utc": ("knownatutc", "knownat", "localtimestamp", "receivedat", "receivetime", "ingestedat"),
     "instrument_name": (
@@ -24,13 +34,32 @@ WORDS: Mapping[str, tuple[str, ...]] = {
         *("symbol", "name", "ticker"),
     ),
     "underlying": (
-        *("underlying", "underlyingsymbol", "underlyingasset", "uly", "base", "basecurrency", "basecoin", "coin"),
-        *("asset", "root", "currency", "ticker", "symbol"),
+        *(
+            "underlying",
+            "root",
+            "underlyingsymbol",
+            "underlyingasset",
+            "uly",
+            "base",
+            "basecurrency",
+            "basecoin",
+            "coin",
+        ),
+        *("asset", "currency", "ticker", "symbol"),
     ),
     "strike_usd": ("strikeusd", "strike", "strikeprice", "stk", "k"),
     "expiry_ts_utc": (
-        *("expirytsutc", "expiry", "expiration", "expirationdate", "expirydate", "expiredate", "maturity"),
-        *("maturitydate", "exptime", "expirationtimestamp", "expireunix", "exdate", "exp"),
+        *(
+            "expirytsutc",
+            "expireunix",
+            "expiry",
+            "expiration",
+            "expirationdate",
+            "expirydate",
+            "expiredate",
+            "maturity",
+        ),
+        *("maturitydate", "exptime", "expirationtimestamp", "optionexpiration", "exdate", "exp"),
     ),
     "option_type": ("optiontype", "opttype", "callput", "putcall", "cp", "cpflag", "right", "iscall", "type"),
     "mark_iv": (
@@ -45,12 +74,12 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     ),
     "index_price_usd": (
         *("indexpriceusd", "indexprice", "index", "indexpx", "spotprice", "spot", "underlyinglast", "stockprice"),
-        *("underlyingclose", "stockpriceclose", "s"),
+        *("underlyingclose", "stockpriceclose", "activeunderlyingprice", "estimateddeliveryprice", "s"),
     ),
     "open_interest_coin": ("openinterestcoin",),
     "open_interest": ("openinterest", "oi", "openint"),
     "volume_24h_coin": ("volume24hcoin",),
-    "volume_24h": ("volume24h", "vol24h", "volume", "totalvolume"),
+    "volume_24h": ("volume24h", "vol24h", "volume", "totalvolume", "tradevolume"),
     "contract_size": ("contractsize", "contractmultiplier", "multiplier"),
     "origin": ("origin",),
     "venue": ("venue", "exchange"),
@@ -63,6 +92,9 @@ WORDS: Mapping[str, tuple[str, ...]] = {
 `bid_price`, `ask_price`, `mark_price` are prices whose unit is still to be found out, `open_interest` and `volume_24h`
 count contracts.
 """
+
+AIDS: Mapping[str, tuple[str, ...]] = {"delta": ("delta", "deltabs", "optiondelta", "markdelta")}
+"""What is looked for only where a column of ours must be made of it."""
 
 SPARES: Mapping[str, str] = {
     **{f"{price}_price": f"{price}_price_coin" for price in PRICES},
@@ -91,7 +123,6 @@ def find(columns: Sequence[str], *, given: Mapping[str, Sequence[str]], named: I
     """
     found = _given(columns, given, where=where)
     taken, instruments = set(given), set(named)
-    plain = {column: re.sub(r"[^a-z0-9]", "", column.lower()) for column in columns}
     for concept, words in WORDS.items():
         if concept in found or any(found.get(one) for one in (SPARES.get(concept),) if one):
             continue
@@ -99,7 +130,7 @@ def find(columns: Sequence[str], *, given: Mapping[str, Sequence[str]], named: I
             column
             for word in words
             for column in columns
-            if plain[column] == word and column not in taken and _suits(concept, column, instruments)
+            if plain(column) == word and column not in taken and _suits(concept, column, instruments)
         ]
         if candidates:
             found[concept] = candidates[0]
@@ -110,6 +141,21 @@ def find(columns: Sequence[str], *, given: Mapping[str, Sequence[str]], named: I
         unread=tuple(column for column in columns if column not in set(order.values())),
         given=frozenset(ours for many in given.values() for ours in many),
     )
+
+
+def aid(columns: Sequence[str], concept: str) -> str | None:
+    """Their column for one of `AIDS`; None where there is none.
+
+    >>> aid(["strike", "Delta_BS"], "delta")
+    'Delta_BS'
+    """
+    words = AIDS[concept]
+    return next((one for word in words for one in columns if plain(one) == word), None)
+
+
+def plain(name: str) -> str:
+    """A name in lower case, letters and digits only."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def pairs(texts: Sequence[str]) -> dict[str, list[str]]:

@@ -5,8 +5,8 @@ What is opened here is still in the words of others; `market.mapping` says what 
 
 import csv
 import gzip
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from greekdrift.errors import DataError
+from greekdrift.market import dates
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 ENDINGS = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz", ".parquet")
@@ -24,23 +25,35 @@ ENDINGS = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz", ".parquet")
 EARLIEST, LATEST = np.datetime64("1990-01-01", "us"), np.datetime64("2100-01-01", "us")
 """A stamp outside of these is no instant of a market."""
 
+EXCEL_ZERO = np.datetime64("1899-12-30", "us")
+EXCEL_1990, EXCEL_2100 = 32_874.0, 73_051.0
+"""Days since the zero of spreadsheets."""
+
 _PER_SECOND = {"seconds": 1, "milliseconds": 1_000, "microseconds": 1_000_000, "nanoseconds": 1_000_000_000}
+MOST_ABOVE = 10
+"""Lines above the head that are passed over, such as a title or when it was exported."""
+FEWEST_CELLS = 3
+"""Cells that a table below such lines has more than."""
 _SAMPLE_LINES = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
-    """How a file is written: "parquet", or text with this separator and decimal sign."""
+    """How a file is written: "parquet", or text: separator, decimal sign, encoding, lines above its head."""
 
     kind: str
     separator: str = ","
     decimal: str = "."
+    encoding: str = "utf-8-sig"
+    above: int = 0
 
     def __str__(self) -> str:
         if self.kind == "parquet":
             return "Parquet"
         packed = "gzip, " if self.kind == "gzip" else ""
-        return f"{packed}{SEPARATORS[self.separator]}-separated text, decimal {self.decimal}"
+        wide = "UTF-16 " if self.encoding == "utf-16" else ""
+        above = f", {self.above} lines above the head passed over" if self.above else ""
+        return f"{packed}{SEPARATORS[self.separator]}-separated {wide}text, decimal {self.decimal}{above}"
 
 
 def form(path: Path) -> Form:
@@ -58,18 +71,25 @@ def form(path: Path) -> Form:
     if path.suffix == ".parquet":
         return Form(kind="parquet")
     kind = "gzip" if start[:2] == b"\x1f\x8b" else "text"
-    lines = _lines(path, kind)
-    if not lines:
+    if kind == "gzip":
+        with _telling(path), gzip.open(path, "rb") as packed:
+            start = packed.read(4)
+    encoding = "utf-16" if start[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    lines = _lines(path, Form(kind=kind, encoding=encoding))
+    filled = [at for at, line in enumerate(lines) if line.strip()]
+    if not filled:
         raise DataError(f"{path.name} is empty; export it again.")
     with _telling(path):
-        separator = _separator(lines, path.name)
-        return Form(kind=kind, separator=separator, decimal=_decimal(lines, separator))
+        separator, head = _separator([lines[at] for at in filled], path.name)
+        decimal = _decimal([lines[at] for at in filled[head:]], separator)
+        above = filled[head] if head else 0
+        return Form(kind=kind, separator=separator, decimal=decimal, encoding=encoding, above=above)
 
 
 def read(path: Path, of: Form) -> pd.DataFrame:
     """The whole table; column names without surrounding blanks, empty cells missing."""
     names = header(path, of)
-    twice = next((name for at, name in enumerate(names) if name in names[:at]), None)
+    twice = next((name for at, name in enumerate(names) if name and name in names[:at]), None)
     if twice is not None:
         raise DataError(f'{path.name} has two columns "{twice}"; rename one of them.')
     try:
@@ -90,7 +110,21 @@ def read(path: Path, of: Form) -> pd.DataFrame:
     table.columns = pd.Index([str(name).strip() for name in table.columns])
     if table.empty:
         raise DataError(f"{path.name} has no rows; export it again.")
+    if of.kind != "parquet" and table.iloc[:, -1].isna().any():
+        _refuse_short(path, of, len(names))
     return table
+
+
+def _refuse_short(path: Path, of: Form, width: int) -> None:
+    """A line that ends before its table does was cut; what it lacks is not missing, it is lost."""
+    with _telling(path), text(path, of) as file:
+        lines = csv.reader(file, delimiter=of.separator)
+        for row in lines:
+            if 0 < len(row) < width and any(row):
+                raise DataError(
+                    f"{path.name}: line {lines.line_num + of.above} has {len(row)} cells of {width}; it was cut: fetch "
+                    "the file again, or drop the line."
+                )
 
 
 def header(path: Path, of: Form) -> list[str]:
@@ -116,26 +150,31 @@ def _telling(path: Path) -> Iterator[None]:
     """Bytes that are no text, and text that is no table, are a `DataError`."""
     try:
         yield
-    except (csv.Error, EOFError, OSError, UnicodeDecodeError) as problem:
-        raise DataError(f"{path.name} cannot be read as text ({str(problem)[:200]}); export it again.") from None
+    except (csv.Error, EOFError, OSError, UnicodeError) as problem:
+        raise DataError(
+            f"{path.name} cannot be read as text ({str(problem)[:200]}); export it again as UTF-8."
+        ) from None
 
 
 @contextmanager
 def text(path: Path, of: Form) -> Iterator[TextIO]:
-    """The lines of a text file, unpacked where it is packed; a byte-order mark is passed over."""
-    if of.kind == "gzip":
-        with gzip.open(path, "rt", encoding="utf-8-sig", newline="") as file:
-            yield file
-    else:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            yield file
+    """The lines of a text file from its head on, unpacked where it is packed; a byte-order mark is passed over."""
+    with ExitStack() as stack:
+        if of.kind == "gzip":
+            file: TextIO = stack.enter_context(gzip.open(path, "rt", encoding=of.encoding, newline=""))
+        else:
+            file = stack.enter_context(path.open(encoding=of.encoding, newline=""))
+        for _ in range(of.above):
+            file.readline()
+        yield file
 
 
-def instants(column: pd.Series, *, where: str) -> tuple[np.ndarray, str]:
+def instants(column: pd.Series, *, where: str, beside: Sequence[pd.Series] = ()) -> tuple[np.ndarray, str]:
     """`datetime64[us]` in UTC of a column of times, and how it was read.
 
-    Numbers count seconds, milli-, micro- or nanoseconds since 1970 (the magnitude tells), or are dates like 20240105.
-    Text is ISO 8601, or such a number. Times without a zone are taken for UTC. Missing cells stay missing.
+    Numbers count seconds, milli-, micro- or nanoseconds since 1970 (the magnitude tells), or are dates like 20240105,
+    or days of a spreadsheet. Text is ISO 8601, such a number, or a date as `market.dates` reads it, in the order that
+    the columns `beside` it tell. Times without a zone are taken for UTC. Missing cells stay missing.
 
     >>> instants(pd.Series([1704067200094000]), where="a.csv")
     (array(['2024-01-01T00:00:00.094000'], dtype='datetime64[us]'), 'microseconds since 1970')
@@ -146,6 +185,10 @@ def instants(column: pd.Series, *, where: str) -> tuple[np.ndarray, str]:
             column = numbers
     if column.dtype.kind in "iuf":
         return _counted(column, where=where)
+    how = ""
+    spelled = dates.iso(column, beside=beside, where=where) if column.dtype.kind != "M" else None
+    if spelled is not None:
+        column, how = spelled
     try:
         times = pd.to_datetime(column, utc=True, format="ISO8601")
     except (ValueError, TypeError):
@@ -160,7 +203,8 @@ def instants(column: pd.Series, *, where: str) -> tuple[np.ndarray, str]:
     has_clock = bool(np.any(found[~np.isnat(found)].astype("datetime64[D]") != found[~np.isnat(found)]))
     said = column.dropna().astype(str)
     has_zone = column.dtype.kind == "M" or bool(said.str.contains(r"(?:[Zz]|[+-]\d\d:?\d\d)$", regex=True).all())
-    return found, f"{'times' if has_clock else 'dates'}{'' if has_zone else ', taken for UTC'}"
+    zone = "" if has_zone else ", taken for UTC"
+    return found, f"{'times' if has_clock else 'dates'}{f' ({how[:-2]})' if how else ''}{zone}"
 
 
 def _counted(column: pd.Series, *, where: str) -> tuple[np.ndarray, str]:
@@ -171,6 +215,12 @@ def _counted(column: pd.Series, *, where: str) -> tuple[np.ndarray, str]:
         found = pd.to_datetime(text_, format="%Y%m%d", errors="coerce").to_numpy(dtype="datetime64[us]")
         _within(found, column, where=where)
         return found, "dates like 20240105"
+    if known.size and np.all((known >= EXCEL_1990) & (known <= EXCEL_2100)):
+        found = np.full(len(values), np.datetime64("NaT", "us"))
+        on = np.isfinite(values)
+        found[on] = EXCEL_ZERO + np.round(values[on] * 86_400.0).astype(np.int64) * np.timedelta64(1_000_000, "us")
+        has_clock = bool(np.any(known != np.floor(known)))
+        return found, f"{'times' if has_clock else 'dates'} (days of a spreadsheet), taken for UTC"
     middle = float(np.median(known)) if known.size else 0.0
     for unit, per_second in _PER_SECOND.items():
         seconds = middle / per_second
@@ -207,31 +257,36 @@ def _within(found: np.ndarray, column: pd.Series, *, where: str) -> None:
         )
 
 
-def _lines(path: Path, kind: str) -> list[str]:
-    """The first lines that hold something."""
+def _lines(path: Path, of: Form) -> list[str]:
+    """The first lines."""
     found: list[str] = []
     try:
-        with text(path, Form(kind=kind)) as file:
+        with text(path, of) as file:
             for line in file:
-                if line.strip():
-                    found.append(line.rstrip("\r\n"))
+                found.append(line.rstrip("\r\n"))
                 if len(found) == _SAMPLE_LINES:
                     break
-    except (OSError, EOFError, UnicodeDecodeError) as problem:
-        raise DataError(f"{path.name} cannot be read as text ({str(problem)[:200]}); export it again.") from None
+    except (OSError, EOFError, UnicodeError) as problem:
+        raise DataError(
+            f"{path.name} cannot be read as text ({str(problem)[:200]}); export it again as UTF-8."
+        ) from None
     return found
 
 
-def _separator(lines: list[str], name: str) -> str:
-    widths = {}
-    for separator in SEPARATORS:
-        cells = {len(row) for row in csv.reader(lines, delimiter=separator)}
-        if len(cells) == 1 and min(cells) > 1:
-            widths[separator] = cells.pop()
-    if not widths:
-        known = ", ".join(SEPARATORS.values())
-        raise DataError(f"{name}: no separator ({known}) splits its first lines alike; export it as CSV again.")
-    return max(widths, key=lambda one: widths[one])
+def _separator(lines: list[str], name: str) -> tuple[str, int]:
+    """The separator that splits the lines alike, and the line from which it does: those above are no table."""
+    for head in range(min(MOST_ABOVE, len(lines) - 1) + 1 if len(lines) > 1 else 1):
+        if head and len(lines) - head < 2:
+            break
+        widths = {}
+        for separator in SEPARATORS:
+            cells = {len(row) for row in csv.reader(lines[head:], delimiter=separator)}
+            if len(cells) == 1 and min(cells) > (1 if not head else FEWEST_CELLS):
+                widths[separator] = cells.pop()
+        if widths:
+            return max(widths, key=lambda one: widths[one]), head
+    known = ", ".join(SEPARATORS.values())
+    raise DataError(f"{name}: no separator ({known}) splits its first lines alike; export it as CSV again.")
 
 
 def _decimal(lines: list[str], separator: str) -> str:

@@ -1,12 +1,19 @@
-"""Forwards and an index that a table of option prices implies, where it does not say them."""
+"""Forwards and an index that a table of option prices or deltas implies, where it does not say them."""
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Shaped
 from numpy import ndarray
+from scipy.special import ndtri
 
 Rows = Float[ndarray, " row"]
 
+MIDDLE = (0.01, 0.99)
+"""Deltas of calls between which a forward is read off them."""
+WIDEST = 0.002
+"""Quartiles of the forwards of one expiry farther apart than this share contradict each other: there is none."""
+FEWEST = 3
+"""Options of one expiry from which on their deltas tell a forward."""
 NEAR = 0.2
 """Strikes farther from the index than this share of it do not count: their prices are worth a tick."""
 
@@ -49,6 +56,35 @@ def forwards(
     is_sound &= ~coin | (gap < 1.0)
     middle = both[is_sound].groupby("group")["forward"].median()
     return pd.Series(number).map(middle).to_numpy(dtype=np.float64)
+
+
+def forwards_of_deltas(
+    delta: Rows,
+    *,
+    group: Shaped[ndarray, "row key"],
+    strike: Rows,
+    volatility: Rows,
+    years: Rows,
+    is_call: Bool[ndarray, " row"],
+) -> Rows:
+    """Forward of each row's group (one snapshot, underlying and expiry) by the deltas of its options.
+
+    F = K exp(d₁ σ √τ − σ² τ / 2), d₁ = N⁻¹(Δ) of a call, N⁻¹(Δ + 1) of a put: the median over `MIDDLE` deltas. NaN
+    where a group has none, or where its quartiles lie `WIDEST` apart (deltas of another model).
+
+    >>> delta, group = np.array([0.5398278, -0.4601722, 0.5398278]), np.array([["a"]] * 3)
+    >>> at = {"strike": np.full(3, 100.0), "volatility": np.full(3, 0.2), "years": np.full(3, 1.0)}
+    >>> forwards_of_deltas(delta, group=group, **at, is_call=np.array([True, False, True])).round(4)
+    array([100., 100., 100.])
+    """
+    number = pd.MultiIndex.from_arrays(list(group.T)).factorize()[0]
+    call = np.where(is_call, delta, 1.0 + delta)
+    on = (call >= MIDDLE[0]) & (call <= MIDDLE[1]) & (strike > 0.0) & (volatility > 0.0) & (years > 0.0)
+    spread = volatility[on] * np.sqrt(years[on])
+    made = pd.Series(strike[on] * np.exp(ndtri(call[on]) * spread - spread**2 / 2.0)).groupby(number[on])
+    low, middle, high = (made.quantile(share) for share in (0.25, 0.5, 0.75))
+    is_told = (high - low <= WIDEST * middle) & (made.count() >= FEWEST)
+    return pd.Series(number).map(middle.where(is_told)).to_numpy(dtype=np.float64)
 
 
 def nearest(forward: Rows, *, group: Shaped[ndarray, "row key"], years: Rows) -> Rows:

@@ -54,7 +54,8 @@ def two_sides(rows: Rows) -> Iterator[Hits]:
     yield at_rows("locked", rows, is_two_sided & ~is_crossed & (bid >= ask * (1.0 - ROUNDING)), figure=bid, limit=ask)
     for price in (bid, ask):
         tick = rows.tick(price)
-        off = np.abs(price / tick - np.round(price / tick))
+        with np.errstate(over="ignore", invalid="ignore"):  # a price without bound is on no tick
+            off = np.abs(price / tick - np.round(price / tick))
         yield at_rows("off_tick", rows, rows.is_priced & (off > OFF_TICK), figure=price, limit=tick)
     intrinsic = np.maximum(np.where(rows.is_call, 1.0, -1.0) * (rows.forward - rows.strike), 0.0) * rows.worth
     is_below = rows.is_option & (ask < intrinsic - rows.tick(ask))
