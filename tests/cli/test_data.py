@@ -6,6 +6,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from greekdrift.features.events import read_schedules
+
 
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -25,6 +27,20 @@ def test_a_simulation_is_sound_and_the_same_for_a_seed(run: Callable, simulated:
     done = run("data", "validate", simulated)
     assert done.code == 0
     assert "every chain is sound" in done.err
+
+
+def test_a_simulation_under_bates_and_its_schedule(run: Callable, tmp_path: Path) -> None:
+    out, events = tmp_path / "bates.parquet", tmp_path / "events.csv"
+    asked = ("data", "simulate", "--days", 1, "--underlyings", "BTC", "--out", out, "--events", events)
+    done = run(*asked)
+    assert done.code == 2
+    assert "--model bates" in done.err
+    assert run(*asked, "--model", "bates").code == 0
+    schedule = read_schedules(events)["release"]
+    assert len(schedule.at) > 10
+    assert "every chain is sound" in run("data", "validate", out).err
+    assert run(*asked, "--model", "bates").code == 2
+    assert "bates" in run("data", "simulate", "--days", 1, "--out", tmp_path / "x.parquet", "--model", "heston").err
 
 
 def test_a_simulation_replaces_nothing_unless_told_to(run: Callable, tmp_path: Path) -> None:

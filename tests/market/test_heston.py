@@ -8,7 +8,7 @@ from scipy.integrate import solve_ivp
 
 from greekdrift.errors import ConfigError, InputError
 from greekdrift.greeks import compute
-from greekdrift.market.heston import Bates, characteristic, option_values, smile
+from greekdrift.market.heston import Bates, characteristic, option_values, smile, smiles
 
 TWO = Bates(
     reversion=5.0,
@@ -20,6 +20,8 @@ TWO = Bates(
     jump_deviation=0.04,
     leave=(8.0, 45.0),
 )
+ENTERED = replace(TWO, entry_mean=-0.06, entry_deviation=0.03)
+"""Prices fall when the second regime begins."""
 STRIKES = np.array([50.0, 80.0, 95.0, 100.0, 105.0, 130.0, 220.0])
 CALLS = np.ones(len(STRIKES), dtype=np.bool_)
 
@@ -31,8 +33,9 @@ def test_two_equal_regimes_are_one() -> None:
     np.testing.assert_allclose(option_values(same, regime=1, **given), option_values(one, **given), atol=1e-11)
 
 
+@pytest.mark.parametrize("law", [TWO, ENTERED], ids=["changed", "entered"])
 @pytest.mark.parametrize("years", [0.01, 0.1, 1.0])
-def test_chain_of_regimes_against_a_slow_solution(years: float) -> None:
+def test_chain_of_regimes_against_a_slow_solution(years: float, law: Bates) -> None:
     single = replace(TWO, mean=(0.25,), jump_rate=(0.0,), leave=())
     for u in (0.3 - 0.5j, 4.0 - 0.5j, 25.0 - 0.5j):
 
@@ -43,7 +46,9 @@ def test_chain_of_regimes_against_a_slow_solution(years: float) -> None:
 
         mean, rate = np.array(TWO.mean), np.array(TWO.jump_rate)
         jump = np.expm1(1j * u * TWO.jump_mean - 0.5 * (TWO.jump_deviation * u) ** 2) - 1j * u * TWO.compensator
-        generator = np.array([[-TWO.leave[0], TWO.leave[0]], [TWO.leave[1], -TWO.leave[1]]])
+        entry = np.exp(1j * u * law.entry_mean - 0.5 * (law.entry_deviation * u) ** 2)
+        lost = 1.0 + 1j * u * law.entry_compensator
+        generator = np.array([[-law.leave[0] * lost, law.leave[0] * entry], [law.leave[1], -law.leave[1]]])
 
         def move(time: float, a: np.ndarray) -> np.ndarray:
             at = slope(time) if time > 0.0 else 0.0
@@ -51,7 +56,7 @@ def test_chain_of_regimes_against_a_slow_solution(years: float) -> None:
 
         slow = solve_ivp(move, (0.0, years), np.ones(2, dtype=complex), rtol=1e-8, atol=1e-12).y[:, -1]
         for regime in range(2):
-            ours = characteristic(TWO, np.array([u]), years=years, variance=0.3, regime=regime)[0]
+            ours = characteristic(law, np.array([u]), years=years, variance=0.3, regime=regime)[0]
             assert ours == pytest.approx(slow[regime] * np.exp(0.3 * slope(years)), abs=2e-7)
 
 
@@ -107,6 +112,35 @@ def test_refusals() -> None:
         option_values(TWO, regime=2, **given)
     with pytest.raises(InputError, match="strike"):
         option_values(TWO, **{**given, "strike": np.array([np.nan])})
-    for change in ({"mean": (0.2,)}, {"correlation": -1.0}, {"volatility": np.nan}, {"jump_deviation": -0.1}):
+    with pytest.raises(ConfigError, match="one regime is never entered"):
+        Bates(reversion=1.0, volatility=1.0, correlation=0.0, mean=(0.1,), entry_mean=-0.1)
+    for change in (
+        {"entry_deviation": -0.1},
+        {"entry_mean": np.nan},
+        {"mean": (0.2,)},
+        {"correlation": -1.0},
+        {"volatility": np.nan},
+        {"jump_deviation": -0.1},
+    ):
         with pytest.raises(ConfigError):
             replace(TWO, **change)
+
+
+@pytest.mark.parametrize("regime", [0, 1])
+def test_a_jump_on_entering_leaves_the_forward_alone(regime: int) -> None:
+    found = characteristic(ENTERED, np.array([0.0j, -1j]), years=0.7, variance=0.3, regime=regime)
+    np.testing.assert_allclose(found, 1.0, atol=1e-13)
+
+
+@pytest.mark.parametrize("law", [TWO, ENTERED, replace(TWO, mean=(0.3,), jump_rate=(5.0,), leave=())])
+def test_many_smiles_at_once_are_the_smiles_one_by_one(law: Bates) -> None:
+    z, variance = np.array([-4.0, -1.0, 0.0, 1.0, 3.0]), np.array([0.1, 0.4])
+    for years in (0.003, 0.1, 1.0):
+        found = smiles(law, z, years=years, variance=variance)
+        for regime in range(len(law.mean)):
+            for at, v in enumerate(variance):
+                k = z * found[regime, at, 2] * np.sqrt(years)
+                one = smile(law, k, years=years, variance=float(v), regime=regime)
+                told = np.isfinite(one)
+                assert np.sum(told) >= 3
+                np.testing.assert_allclose(found[regime, at][told], one[told], rtol=0.0, atol=5e-6)

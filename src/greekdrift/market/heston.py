@@ -44,7 +44,7 @@ SMALLEST = 1e-7
 STEPS = 96
 """Steps in which the chain of regimes is integrated."""
 MANY_PHASE, MANY_STEPS = 12.0, 48
-"""The same two for `smiles`, which are tabulated: their volatilities differ by less than 1e-6 from those of `smile`."""
+"""The same two for `smiles`, which are tabulated: within four deviations they differ from `smile` by less than 5e-6."""
 
 
 @dataclass(frozen=True, kw_only=True)
