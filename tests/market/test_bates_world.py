@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from greekdrift.book import Kind, Venue, digest
+from greekdrift.config.table import SOURCES, Component, build
 from greekdrift.errors import ConfigError, InputError
 from greekdrift.features.events import Schedule
 from greekdrift.market.bates_world import BTC, BatesLaw, BatesWorld
@@ -23,7 +24,7 @@ SAME = BatesLaw(laws={"BTC": BTC, "ETH": BTC})
 
 @pytest.fixture(scope="module")
 def source(deribit: Venue) -> SimulatedSource:
-    return SimulatedSource(venue=deribit, seed=11, days=30.0, model="bates", law=SAME)
+    return SimulatedSource(venue=deribit, seed=11, days=30.0, model="bates", bates=SAME)
 
 
 def test_chain_is_full_and_its_quotes_bracket_the_mark(source: SimulatedSource) -> None:
@@ -101,8 +102,8 @@ def test_surface_is_a_fit_without_arbitrage_near_the_exact_state(source: Simulat
 def test_same_seed_same_bytes_and_a_longer_simulation_begins_with_the_shorter_one(
     source: SimulatedSource, deribit: Venue
 ) -> None:
-    again = SimulatedSource(venue=deribit, seed=11, days=40.0, model="bates", law=SAME)
-    other = SimulatedSource(venue=deribit, seed=12, days=30.0, model="bates", law=SAME)
+    again = SimulatedSource(venue=deribit, seed=11, days=40.0, model="bates", bates=SAME)
+    other = SimulatedSource(venue=deribit, seed=12, days=30.0, model="bates", bates=SAME)
     moments = source.snapshots()
     for at in (90, 0, 33):
         assert digest(again.chain(moments[at])) == digest(source.chain(moments[at]))
@@ -137,8 +138,8 @@ def spread(source: SimulatedSource, moment: datetime, hours: float = 6.0) -> flo
 
 @pytest.fixture(scope="module")
 def one_event(deribit: Venue) -> SimulatedSource:
-    law = BatesLaw(laws={"ETH": BTC}, events=(datetime(2025, 1, 14, 18, tzinfo=UTC),))
-    return SimulatedSource(venue=deribit, seed=4, days=16.0, model="bates", law=law, underlyings=("ETH",))
+    law = BatesLaw(laws={"ETH": BTC}, events=(datetime(2025, 1, 14, 18, tzinfo=UTC),), weekend=0.5)
+    return SimulatedSource(venue=deribit, seed=4, days=16.0, model="bates", bates=law, underlyings=("ETH",))
 
 
 def test_an_event_moves_more_and_a_weekend_less(one_event: SimulatedSource) -> None:
@@ -164,7 +165,7 @@ def test_an_event_is_in_the_smile_before_it_and_gone_after(one_event: SimulatedS
         seed=4,
         days=16.0,
         model="bates",
-        law=replace(one_event.law, events=()),
+        bates=replace(one_event.law, events=()),
         underlyings=("ETH",),
     )
     event = datetime(2025, 1, 14, 18, tzinfo=UTC)
@@ -194,11 +195,25 @@ def test_the_clock_between_knots_is_the_clock() -> None:
     np.testing.assert_allclose(world._passed(moments) - world._passed(moments[:1]), exact, rtol=0.0, atol=1e-9)
 
 
+def test_a_configuration_chooses_model_and_values(deribit: Venue) -> None:
+    heston = {"reversion": 5.0, "volatility": 1.0, "correlation": -0.5, "mean": [0.2]}
+    values = {"weekend": 0.3, "laws": {"BTC": heston}, "events": ["2025-01-14T18:00Z"]}
+    asked = Component(use="simulated", model="bates", bates=values, days=10)
+    source = build(asked, SOURCES, venue=deribit, seed=1)
+    assert (source.law.weekend, source.law.premium) == (0.3, BatesLaw().premium)
+    assert list(source.events) == ["2025-01-14T18:00:00Z"]
+    assert [law.correlation for law in source._world.pricing.laws] == [-0.5, -0.5]
+    with pytest.raises(ConfigError, match="bates"):
+        build(Component(use="simulated", model="bates", bates={"wekend": 0.3}), SOURCES, venue=deribit, seed=1)
+
+
 def test_refusals(deribit: Venue) -> None:
-    with pytest.raises(ConfigError, match="model ssvi takes a Law"):
-        SimulatedSource(venue=deribit, seed=1, law=BatesLaw())
-    with pytest.raises(ConfigError, match="model bates takes a BatesLaw"):
+    with pytest.raises(ConfigError, match="model ssvi takes its values in law alone"):
+        SimulatedSource(venue=deribit, seed=1, bates=BatesLaw())
+    with pytest.raises(ConfigError, match="model bates takes its values in bates alone"):
         SimulatedSource(venue=deribit, seed=1, model="bates", law=Law())
+    with pytest.raises(ConfigError, match='no model "bate"; did you mean "bates"'):
+        SimulatedSource(venue=deribit, seed=1, model="bate")
     for wrong in ({"weekend": 0.0}, {"premium": np.nan}, {"event_weight": 0.5}, {"basis": (0.0, 0.0, 0.1)}):
         with pytest.raises(ConfigError, match="law: "):
             BatesLaw(**wrong)

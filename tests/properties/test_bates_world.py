@@ -17,7 +17,7 @@ NAMES = ("forward", "atm_1", "atm_7", "atm_90", "skew_30", "basis")
 def simulated(seed: int) -> SimulatedSource:
     law = BatesLaw(laws={"BTC": replace(BTC, leave=(20.0, 60.0))})
     return SimulatedSource(
-        venue=load_venue("deribit"), seed=seed, days=75.0, model="bates", law=law, underlyings=("BTC",)
+        venue=load_venue("deribit"), seed=seed, days=75.0, model="bates", bates=law, underlyings=("BTC",)
     )
 
 

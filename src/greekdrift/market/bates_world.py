@@ -52,7 +52,7 @@ BTC = Bates(
 )
 ETH = replace(BTC, volatility=1.9, mean=(0.27, 1.6), jump_deviation=0.035, entry_mean=-0.04)
 LAWS: Mapping[str, Bates] = {"BTC": BTC, "ETH": ETH}
-"""Laws of prices that look like those of Deribit; any other underlying has that of BTC."""
+"""Laws of prices that look like those of Deribit; an underlying without one has that of BTC."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,13 +65,15 @@ class BatesLaw:
     bid and ask lies from the mark, standard deviation in half spreads.
     """
 
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
+
     laws: Mapping[str, Bates] = field(default_factory=lambda: dict(LAWS))
     across: float = 0.85
     jumps_across: float = 0.8
     own_jumps: float = 0.3
     premium: float = 0.85
     jump_premium: float = 0.8
-    weekend: float = 0.5
+    weekend: float = 0.45
     events: tuple[datetime, ...] | None = None
     event_hours: float = 2.0
     event_weight: float = 10.0
@@ -132,7 +134,7 @@ class BatesWorld:
     def __init__(self, law: BatesLaw, underlyings: Sequence[str], *, start: datetime, days: float) -> None:
         self.law = law
         self.underlyings = tuple(underlyings)
-        laws = tuple(law.laws.get(name, BTC) for name in underlyings)
+        laws = tuple(law.laws.get(name, law.laws.get("BTC", BTC)) for name in underlyings)
         ties = {"across": law.across, "jumps_across": law.jumps_across, "own_jumps": law.own_jumps}
         self.pricing = Market(laws=laws, **ties)
         self.physical = Market(laws=tuple(_moved(one, law) for one in laws), **ties)

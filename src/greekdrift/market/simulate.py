@@ -17,7 +17,7 @@ from numpy import ndarray
 
 from greekdrift.book import Chain, Instrument, Kind, Scenarios, Settlement, Venue
 from greekdrift.book.instrument import deribit_name, parse
-from greekdrift.errors import ConfigError, InputError
+from greekdrift.errors import ConfigError, InputError, nearest
 from greekdrift.market.bates_world import BatesLaw, BatesWorld
 from greekdrift.market.law import STEP_HOURS, Law
 from greekdrift.market.listing import coin_expiries, ladder
@@ -45,9 +45,9 @@ CONTRACTS = 100.0
 class SimulatedSource:
     """Chains of coin-settled options with a known law, deterministic in `seed`.
 
-    `model` chooses the law and `law` its values, a `Law` for "ssvi" and a `BatesLaw` for "bates". Snapshots are
-    `step_hours` apart give or take one step of half an hour; `start` and `days` bound them. Contract sizes, ticks and
-    the perpetual come from the venue, which must list coin-settled options on the underlyings.
+    `model` chooses the law, `law` the values of "ssvi" and `bates` those of "bates". Snapshots are `step_hours` apart
+    give or take one step of half an hour; `start` and `days` bound them. Contract sizes, ticks and the perpetual come
+    from the venue, which must list coin-settled options on the underlyings.
     """
 
     name = "simulated"
@@ -63,7 +63,8 @@ class SimulatedSource:
         days: float = 180.0,
         start: datetime = DEFAULT_START,
         model: Literal["ssvi", "bates"] = "ssvi",
-        law: Law | BatesLaw | None = None,
+        law: Law | None = None,
+        bates: BatesLaw | None = None,
         known_after_minutes: float = 5.0,
     ) -> None:
         if not underlyings:
@@ -75,9 +76,11 @@ class SimulatedSource:
         if seed < 0:
             raise ConfigError(f"a simulation's seed {seed} must be at least 0.")
         self.underlyings = tuple(sorted(set(underlyings)))
-        self.law = law or (Law() if model == "ssvi" else BatesLaw())
-        if isinstance(self.law, Law) != (model == "ssvi"):
-            raise ConfigError(f"model {model} takes a {'Law' if model == 'ssvi' else 'BatesLaw'}, got {self.law}.")
+        if (law if model == "bates" else bates) is not None:
+            raise ConfigError(f"model {model} takes its values in {'bates' if model == 'bates' else 'law'} alone.")
+        if model not in ("ssvi", "bates"):
+            raise ConfigError(f'no model "{model}"; {nearest(model, ("ssvi", "bates"))}')
+        self.law: Law | BatesLaw = (law or Law()) if model == "ssvi" else (bates or BatesLaw())
         for name in self.underlyings:
             if not _lists(venue, name):
                 raise ConfigError(f"{venue.name} lists no coin-settled options on {name}; add them or choose others.")
