@@ -37,7 +37,10 @@ class _Wanted:
 
 def command(
     files: Annotated[
-        list[Path], typer.Argument(help="Table of yours: CSV (any separator, gzipped or not) or Parquet.")
+        list[Path],
+        typer.Argument(
+            help="Table of yours: CSV (any separator, gzipped or not) or Parquet; or a folder of chain files."
+        ),
     ],
     out: Annotated[
         Path | None,
@@ -88,6 +91,9 @@ def command(
 
     Example, a day of ticks as hourly chains:
     greekdrift data import 2024-01-01_OPTIONS.csv.gz --every 1h --out chains.parquet
+
+    Example, a day that was collected as one file:
+    greekdrift data import chains/chain/date=2026-02-05 --out 2026-02-05.parquet
     """
     from greekdrift.errors import InputError
     from greekdrift.market import foreign
@@ -95,6 +101,10 @@ def command(
     from greekdrift.market.tardis import is_tardis
 
     _check_target(out, files, dry_run=dry_run, force=force)
+    if any(file.is_dir() for file in files):
+        if mapping or constants or underlying or every is not None:
+            raise InputError("a folder of chain files is read as it stands; leave out what says how to read a table.")
+        return _folders(files, out, venue, drop or ())
     given = pairs(mapping or [])
     fixed = _constants(constants or [], given)
     forms = [foreign.form(file) for file in files]
@@ -164,7 +174,7 @@ def _table(file: Path, form: "Form", out: Path | None, wanted: _Wanted) -> None:
     if found.unread:
         say(f"not read: {', '.join(found.unread)}")
     rows = found.rows if wanted.cadence is None else _gathered(found.rows, wanted.cadence, file.name)
-    rows = _with_whole_rows(rows) if "finite" in wanted.drop else rows
+    rows = _with_whole_rows(rows, file.name) if "finite" in wanted.drop else rows
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / f"{file.name.split('.')[0]}.parquet"
         rows.to_parquet(path, index=False)
@@ -214,7 +224,9 @@ def _hinting(rows: "pd.DataFrame", drop: Sequence[str]) -> Iterator[None]:
         hints = [f"{SCATTERED} Make chains of it with --every 10m."] if _is_scattered(rows) else []
         lacking = int((~_is_whole(rows)).sum())
         if lacking and "finite" not in drop:
-            hints.append(f"{lacking:,} rows lack a mark, a forward or a volatility: --drop finite leaves them out.")
+            hints.append(
+                f"{lacking:,} rows lack a mark, a forward, an index or a volatility: --drop finite leaves them out."
+            )
         if "ask for fewer underlyings" in str(problem):
             hints.append("Take one with --underlying NAME.")
         if not hints:
@@ -223,16 +235,19 @@ def _hinting(rows: "pd.DataFrame", drop: Sequence[str]) -> Iterator[None]:
 
 
 def _is_whole(rows: "pd.DataFrame") -> "pd.Series":
-    """Rows with a mark, a forward and a volatility."""
+    """Rows with a mark, a forward, an index and a volatility."""
     marks = [name for name in ("mark_price_coin", "mark_price_usd") if name in rows]
-    return rows[marks].notna().any(axis=1) & rows[["forward_price_usd", "mark_iv"]].notna().all(axis=1)
+    others = ["forward_price_usd", "index_price_usd", "mark_iv"]
+    return rows[marks].notna().any(axis=1) & rows[others].notna().all(axis=1)
 
 
-def _with_whole_rows(rows: "pd.DataFrame") -> "pd.DataFrame":
-    """Without snapshots that have no whole row: nothing of them could be left."""
+def _with_whole_rows(rows: "pd.DataFrame", where: str) -> "pd.DataFrame":
+    """Without the snapshots of an underlying that have no whole row: nothing of them could be left."""
     from greekdrift.cli.console import say
+    from greekdrift.market.schema import contracts
 
-    is_kept = _is_whole(rows).groupby(rows["snapshot_ts_utc"]).transform("any")
+    of = contracts(rows["instrument_name"], where=where).underlying
+    is_kept = _is_whole(rows).groupby([rows["snapshot_ts_utc"], of]).transform("any")
     count = rows.loc[~is_kept, "snapshot_ts_utc"].nunique()
     if count:
         say(f"{count:,} snapshots of {int((~is_kept).sum()):,} rows hold no whole row and are left out")
@@ -281,6 +296,19 @@ def _ticks(
         ],
     )
     _write(made, out, f"{len(made):,} chains")
+
+
+def _folders(folders: Sequence[Path], out: Path | None, venue: str | None, drop: Sequence[str]) -> None:
+    """Chain files of ours, such as a collected day, joined: each snapshot is checked, and held in memory."""
+    from greekdrift.cli.console import say
+    from greekdrift.config import load_venue
+    from greekdrift.market.parquet import ParquetSource
+
+    source = ParquetSource([str(one) for one in folders], venue=load_venue(venue or USUAL), drop=tuple(drop))
+    chains = [source.chain(moment) for moment in source.snapshots()]
+    if source.partial:
+        say(f"{len(source.partial):,} snapshots lack one of {', '.join(source.underlyings)} and are left out")
+    _write(chains, out, f"{len(chains):,} snapshots of {', '.join(source.underlyings)}")
 
 
 def _write(chains: "Sequence[Chain]", out: Path | None, what: str) -> None:
