@@ -6,6 +6,7 @@ from datetime import datetime
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
+from numpy.typing import ArrayLike
 
 from greekdrift.errors import InputError
 from greekdrift.units import aware
@@ -37,7 +38,7 @@ class Scenarios:
 
     def __post_init__(self) -> None:
         horizons = np.array(self.horizons, dtype=np.float64)
-        increments = np.array(self.increments, dtype=np.float64)
+        increments = _kept(self.increments)
         weights = np.array(self.weights, dtype=np.float64)
         expected = (len(weights), len(horizons), len(self.underlyings), len(self.factors))
         if increments.shape != expected:
@@ -45,7 +46,7 @@ class Scenarios:
         twice = [name for name in self.underlyings if self.underlyings.count(name) > 1]
         if twice:
             raise InputError(f"scenarios of {self.provenance}: {twice[0]} is listed twice; give it one column.")
-        if not np.all(np.abs(increments) <= LARGEST_INCREMENT):
+        if increments.size and not (increments.min() >= -LARGEST_INCREMENT and increments.max() <= LARGEST_INCREMENT):
             raise InputError(
                 f"scenarios of {self.provenance}: an increment is not a number within ±{LARGEST_INCREMENT:g}; "
                 "increments are of logarithms (0.05 = 5 %)."
@@ -67,3 +68,10 @@ class Scenarios:
     def n(self) -> int:
         """Number of scenarios."""
         return len(self.weights)
+
+
+def _kept(given: ArrayLike) -> ndarray:
+    """Doubles that nobody can change any more: the array itself if it is, as a copy else."""
+    if isinstance(given, ndarray) and given.dtype == np.float64 and not given.flags.writeable and given.base is None:
+        return given
+    return np.array(given, dtype=np.float64)

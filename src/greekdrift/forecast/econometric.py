@@ -24,8 +24,7 @@ from greekdrift.forecast.forecaster import checked_horizons, checked_origin, sce
 from greekdrift.forecast.memory import Memory, memory, moves
 from greekdrift.forecast.scale import KINDS, Clockwork, Kind, Scale
 from greekdrift.forecast.steps import Steps, path_of_steps, steps
-
-MICROSECONDS_PER_HOUR = 3.6e9
+from greekdrift.forecast.walk_kernel import COMPILED, MICROSECONDS_PER_HOUR, Picked, walked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -49,13 +48,23 @@ class Residuals:
         The deal keeps what happened together together, and makes the underlyings exchangeable. Steps marked in
         `without` are not drawn.
         """
+        picked = self.pick(n=n, length=length, random=random, without=without)
+        if not self.is_pooled:
+            return picked.residuals[picked.paths]
+        return np.take_along_axis(picked.residuals[picked.paths], picked.dealt[:, None, :, None], axis=2) * picked.size
+
+    def pick(
+        self, *, n: int, length: int, random: np.random.Generator, without: Bool[ndarray, " step"] | None = None
+    ) -> Picked:
+        """The same draws, not yet laid out: which steps, dealt to which underlyings, at which size."""
         paths = bootstrap.draw(
             self.following, n=n, length=length, mean_block=self.mean_block, random=random, without=without
         )
-        if not self.is_pooled:
-            return self.values[paths]
-        order = np.argsort(random.random((n, self.values.shape[1])), axis=1)
-        return np.take_along_axis((self.values / self.size)[paths], order[:, None, :, None], axis=2) * self.size
+        if self.is_pooled:
+            dealt = np.argsort(random.random((n, self.values.shape[1])), axis=1)
+            return Picked(residuals=self.values / self.size, paths=paths, dealt=dealt, size=self.size)
+        same = np.broadcast_to(np.arange(self.values.shape[1]), (n, self.values.shape[1]))
+        return Picked(residuals=self.values, paths=paths, dealt=same, size=np.ones(self.size.shape))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -81,8 +90,13 @@ class FilteredPredictor:
     ) -> Float[ndarray, "scenario horizon underlying factor"]:
         """Increments of `n` paths at some horizons (hours) from the last row of a history whose axes are right."""
         lengths, arrivals = path_of_steps(hours, self.scale.clock.step_hours)
-        drawn = self.residuals.draw(n=n, length=lengths.size, random=np.random.default_rng(seed))
-        return walk_from(history, self.scale, drawn, lengths)[:, arrivals - 1]
+        random = np.random.default_rng(seed)
+        if self.scale.kind not in COMPILED:
+            drawn = self.residuals.draw(n=n, length=lengths.size, random=random)
+            return walk_from(history, self.scale, drawn, lengths)[:, arrivals - 1]
+        picked = self.residuals.pick(n=n, length=lengths.size, random=random)
+        past = memory(moves(history), self.scale.clock.memories, last_only=True)
+        return walked(self.scale, past, history.state[-1], history.as_of[-1:], picked, lengths, arrivals)
 
 
 def walk_from(
@@ -92,8 +106,11 @@ def walk_from(
     lengths: Float[ndarray, " length"],
 ) -> Float[ndarray, "scenario length underlying factor"]:
     """Increments since the last row of a history after each step of each path."""
-    n = len(residuals)
-    past = memory(moves(history), scale.clock.memories, last_only=True).repeated(n)
+    n, past = len(residuals), memory(moves(history), scale.clock.memories, last_only=True)
+    if scale.kind in COMPILED:
+        every = np.arange(1, lengths.size + 1)
+        return walked(scale, past, history.state[-1], history.as_of[-1:], Picked.of(residuals), lengths, every)
+    past = past.repeated(n)
     return walk(scale, past, np.repeat(history.state[-1:], n, axis=0), history.as_of[-1:], residuals, lengths)
 
 
@@ -109,15 +126,15 @@ def walk(
 
     `past`, `origin` and `moment` (one for all, or one each) say where each path starts.
     """
-    state, walked = origin, np.empty(residuals.shape)
+    state, increments = origin, np.empty(residuals.shape)
     for at, length in enumerate(lengths):
         root = np.sqrt(length / scale.clock.step_hours)
         step = residuals[:, at] * scale.at(past, state, moment) * root
         state = state + step
-        walked[:, at] = state - origin
+        increments[:, at] = state - origin
         past = past.after(step, float(length), scale.clock.memories)
         moment = moment + np.timedelta64(round(length * MICROSECONDS_PER_HOUR), "us")
-    return walked
+    return increments
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -92,8 +92,10 @@ def scenarios(
     name: str,
     seed: int,
 ) -> Scenarios:
-    """Equally weighted scenarios from the last row of a history."""
+    """Equally weighted scenarios from the last row of a history; an array of its own is made read-only, not copied."""
     n = increments.shape[0]
+    if increments.base is None:
+        increments.setflags(write=False)
     return Scenarios(
         underlyings=history.underlyings,
         factors=history.factors,

@@ -169,11 +169,11 @@ def regressors(
     if kind == "harit":
         columns.append(2.0 * (state[..., places.front] - state[..., places.implied]))
     if kind != "hari":
-        columns += [np.broadcast_to(wave[..., None], month.shape) for wave in _calendar(clock, moment)]
+        columns += [np.broadcast_to(wave[..., None], month.shape) for wave in calendar_waves(clock, moment)]
     return np.clip(np.stack(columns, axis=-1), -CLIP, CLIP)
 
 
-def _calendar(clock: Clockwork, moment: ndarray) -> tuple[ndarray, ndarray, ndarray]:
+def calendar_waves(clock: Clockwork, moment: ndarray) -> tuple[ndarray, ndarray, ndarray]:
     """Weekend share of the step and the hour of the day at its middle; zero where rows are sessions."""
     flat = np.atleast_1d(moment)
     if not clock.has_calendar:
