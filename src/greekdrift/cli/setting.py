@@ -197,6 +197,17 @@ def _predictor(
     if experiment is not None:
         own = [one for one in (experiment.forecaster, *experiment.baselines) if one.use == model]
         component = own[0] if own else component
+    if "outside" in _uses(component):
+        raise ConfigError(
+            "outside runs code of your own and is for greekdrift evaluate alone; a decision takes a forecaster of "
+            "this package or the folder of a trained model."
+        )
     forecaster = build(component, FORECASTERS) if experiment is None else forecaster_of(component, experiment)
     with progress(f"fitting {forecaster.name}"):
         return forecaster.fit(history.until(chain.known_at))
+
+
+def _uses(component: Component) -> list[str]:
+    """The name of a component and those of the components within it."""
+    inner = [value for value in component.options.values() if isinstance(value, dict) and "use" in value]
+    return [component.use, *(name for one in inner for name in _uses(Component.model_validate(one)))]
