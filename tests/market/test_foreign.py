@@ -34,6 +34,29 @@ def test_a_decimal_comma_is_seen(tmp_path: Path) -> None:
     assert foreign.read(path, foreign.form(path))["a"].tolist() == [0.5, 0.75]
 
 
+@pytest.mark.parametrize("above", ["", "# exported by x\n", "Title\n\nAsked for, by: me\n"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_lines_above_the_head_and_wide_text_are_passed_over(
+    tmp_path: Path, above: str, encoding: str, packed: bool
+) -> None:
+    data = (above + "a,b,c,d\n1,x,2,\n3,y,4,z\n").encode(encoding)
+    path = tmp_path / ("t.csv.gz" if packed else "t.csv")
+    path.write_bytes(gzip.compress(data) if packed else data)
+    form = foreign.form(path)
+    assert foreign.header(path, form) == ["a", "b", "c", "d"]
+    assert foreign.first(path, form, "c") == "2"
+    assert foreign.read(path, form)["c"].tolist() == [2, 4]
+    assert (f"{above.count(chr(10))} lines above the head" in str(form)) == bool(above)
+
+
+def test_a_line_that_was_cut_is_refused_with_its_number(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("a,b,c,d\n" + "1,2,3,4\n" * 80 + "1,2\n")
+    with pytest.raises(DataError, match="line 82 has 2 cells of 4; it was cut"):
+        foreign.read(path, foreign.form(path))
+
+
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [

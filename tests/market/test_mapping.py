@@ -139,6 +139,97 @@ def test_a_mark_is_made_of_its_volatility_or_of_bid_and_ask(deribit: Venue) -> N
     assert how(found)["mark_price_coin"] == "middle of bid and ask"
 
 
+def test_cells_that_lack_are_made_alone_and_counted(deribit: Venue) -> None:
+    table = truth()
+    theirs = pd.DataFrame(
+        {
+            "time": MOMENT, "symbol": table["name"], "iv": table["iv"], "mark": table["coin"],
+            "forward": table["forward"], "spot": SPOT,
+        }
+    )  # fmt: skip
+    theirs.loc[2, "iv"], theirs.loc[4, "mark"], theirs.loc[6, "forward"] = 0.0, np.nan, 0.0
+    theirs.loc[0, "mark"] = 0.0  # a call far in the money
+    theirs.loc[8, ["iv", "mark"]] = np.nan
+    found = translate(theirs, deribit)
+    rows = found.rows
+    made = np.arange(len(table)) != 8
+    np.testing.assert_allclose(rows["mark_iv"][made], table["iv"][made], rtol=1e-6)
+    np.testing.assert_allclose(rows["mark_price_coin"][made], table["coin"][made], rtol=1e-9)
+    np.testing.assert_allclose(rows["forward_price_usd"], table["forward"], rtol=1e-12)
+    assert rows.loc[8, ["mark_iv", "mark_price_coin"]].isna().all()
+    said = how(found)
+    assert said["mark_iv"].endswith("implied by the mark in 1 rows that lack it")
+    assert said["mark_price_coin"].endswith("Black price at mark_iv in 2 rows that lack it")
+    assert said["forward_price_usd"].endswith("that of the expiry in 1 rows that lack it")
+
+
+def test_a_mark_of_zero_far_out_of_the_money_stays(deribit: Venue) -> None:
+    table = truth()
+    theirs = pd.DataFrame(
+        {"time": MOMENT, "symbol": table["name"], "iv": table["iv"], "mark": table["coin"], "forward": table["forward"]}
+    )
+    theirs.loc[1, "mark"] = 0.0
+    assert translate(theirs, deribit).rows.loc[1, "mark_price_coin"] == 0.0
+
+
+def test_forwards_are_read_off_deltas_where_nothing_else_tells_them(deribit: Venue) -> None:
+    table = truth()
+    delta = compute(
+        ["delta"],
+        forward=table["forward"].to_numpy(), strike=table["strike"].to_numpy(), volatility=table["iv"].to_numpy(),
+        time_to_expiry=table["years"].to_numpy(), is_call=table["is_call"].to_numpy(),
+    )["delta"]  # fmt: skip
+    theirs = pd.DataFrame({"time": MOMENT, "symbol": table["name"], "iv": table["iv"], "delta": delta.round(5)})
+    found = translate(theirs, deribit)
+    np.testing.assert_allclose(found.rows["forward_price_usd"], table["forward"], rtol=1e-5)
+    np.testing.assert_allclose(found.rows["mark_price_coin"], table["coin"], atol=1e-5)
+    assert found.rows["bid_price_coin"].isna().all()
+    assert how(found)["forward_price_usd"].startswith("deltas")
+    assert found.unread == ()
+    other = theirs.assign(delta=theirs["delta"] * np.where(np.arange(len(table)) % 3, 0.7, 1.0), spot=SPOT)
+    with pytest.raises(
+        DataError, match=r"no forward can be read off delta.*--map spot=forward_price_usd --map spot=index"
+    ):
+        translate(other, deribit)
+
+
+def test_two_rows_on_one_contract_are_refused_with_what_differs(deribit: Venue) -> None:
+    table = truth()
+    theirs = pd.DataFrame({"time": MOMENT, "symbol": table["name"], "mark": table["coin"], "forward": table["forward"]})
+    twice = pd.concat([theirs, theirs.iloc[[3]].assign(mark=0.9)], ignore_index=True)
+    with pytest.raises(DataError, match=r"rows 3 and 28 both quote .* and differ in mark"):
+        translate(twice, deribit)
+    assert len(mapping.translate(twice, venue=deribit, given={}, where="t.csv", is_gathered=True).rows) == 29
+
+
+@pytest.mark.parametrize(
+    ("call", "put"), [("Call", "Put"), ("CALLS", "puts"), (1, -1), (1, 0), (True, False), ("CE", "PE"), (1.0, 0.0)]
+)
+def test_sides_in_every_spelling(equity: Venue, call: object, put: object) -> None:
+    table = truth(180.0)
+    theirs = pd.DataFrame(
+        {
+            "quote_date": "2026-02-05", "root": "^SPX", "strike": table["strike"], "expiration": table["expiry"],
+            "right": pd.Series([call if one else put for one in table["is_call"]]), "iv": table["iv"],
+            "mark": table["usd"], "forward": table["forward"],
+        }
+    )  # fmt: skip
+    found = translate(theirs, equity)
+    assert found.rows["instrument_name"].str.endswith("C").tolist() == table["is_call"].tolist()
+    assert found.rows["instrument_name"].str.startswith("SPX.USD").all()
+
+
+def test_a_venue_serves_the_contracts_that_it_lists(deribit: Venue, equity: Venue) -> None:
+    for table, right in (
+        (pd.DataFrame({"symbol": ["AAPL230616C00152500"]}), (False, True)),
+        (pd.DataFrame({"symbol": ["BTC-27JUN25-100000-C"]}), (True, False)),
+        (pd.DataFrame({"root": ["SPX"], "strike": [1.0]}), (False, True)),
+        (pd.DataFrame({"root": ["BTC", "eth"], "strike": [1.0, 2.0]}), (True, True)),
+        (pd.DataFrame({"strike": [1.0]}), (True, True)),
+    ):
+        assert tuple(mapping.serves(table, one, given={}, where="t.csv") for one in (deribit, equity)) == right
+
+
 def test_an_underlying_price_that_is_one_for_all_expiries_is_the_index(deribit: Venue) -> None:
     table = truth()
     theirs = pd.DataFrame(

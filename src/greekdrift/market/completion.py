@@ -158,8 +158,7 @@ def group(sheet: Sheet, of: Contracts, *more: ndarray) -> ndarray:
 def _index(sheet: Sheet, of: Contracts, at: Levels, forward: Rows) -> None:
     """The index, else the forward of the nearest expiry, or the mark of the perpetual."""
     if at.spot is not None:
-        spot = np.where(at.spot == 0.0, np.nan, at.spot)
-        sheet.put("index_price_usd", spot, "as it is", "USD", theirs=at.spot_theirs)
+        sheet.put("index_price_usd", at.spot, "as it is", "USD", theirs=at.spot_theirs)
         return
     years = np.where(np.isnat(of.expiry), 0.0, sheet.years(of.expiry))
     made = parity.nearest(forward, group=group(sheet, of), years=years)

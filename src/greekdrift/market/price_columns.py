@@ -46,7 +46,8 @@ def levels(sheet: Sheet, of: Contracts) -> Levels:
         and _is_flat(sheet, of, forward)
     ):
         forward, index, theirs = None, forward, sheet.of["forward_price_usd"]
-    return Levels(forward=forward, spot=index, spot_theirs=theirs)
+    spot = None if index is None else np.where(index == 0.0, np.nan, index)
+    return Levels(forward=forward, spot=spot, spot_theirs=theirs)
 
 
 def _is_flat(sheet: Sheet, of: Contracts, forward: Rows) -> bool:
