@@ -50,3 +50,11 @@ def test_wrong_options_are_listed_together(table: dict[str, str]) -> None:
     ]
     with pytest.raises(ConfigError, match="is missing"):
         build(component, table)
+
+
+def test_a_component_within_a_component_is_checked_in_its_place() -> None:
+    component = Component(use="calibrated", base={"use": "fhs", "scael": "hari"})
+    document = Document(name="x.yaml", values={})
+    found = problems(component, FORECASTERS, document=document, place=("forecaster",), given=("seed",))
+    assert found == ['x.yaml: forecaster.base.scael: is no option here; did you mean "scale"?']
+    assert not problems(Component(use="calibrated"), FORECASTERS, document=document, place=(), given=("seed",))

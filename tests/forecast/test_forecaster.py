@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +19,12 @@ HORIZONS = (6.0, 24.0)
 
 def test_every_name_of_the_table_is_among_the_cases():
     assert {name.partition("=")[0] for name in CASES} == set(FORECASTERS)
+
+
+def test_every_name_of_the_table_is_explained():
+    page = (Path(__file__).parents[2] / "docs" / "forecasters.md").read_text(encoding="utf-8")
+    for name in FORECASTERS:
+        assert f"| `{name}` |" in page
 
 
 @pytest.fixture(scope="module")
