@@ -29,7 +29,7 @@ def once(data: Path, cache: Path) -> tuple[float, float]:
     """Seconds that the panel takes in this process by the clock and of its processors, imports apart."""
     begun, worked = time.perf_counter(), time.process_time()
     sets = [load_data_set(path) for path in sorted(CONFIGS.glob("*.yaml"))]
-    read = histories([one for one in sets if one.chains is None], data, cache=cache)
+    read = histories([one for one in sets if one.tables], data, cache=cache)
     source = ParquetSource(str(data), venue=load_venue("deribit"), underlyings=("BTC", "ETH"))
     features = {feature.name: feature for feature in (*FEATURES, *PANEL, *RECORDS)}
     panel = build(source, cache=cache, features=tuple(features.values()), histories=read)

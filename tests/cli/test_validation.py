@@ -121,3 +121,38 @@ def test_two_outputs_in_one_place_are_refused(run: Callable, chain_file: Path, t
     done = run("data", "validate", chain_file, "--quarantine", folder, "--clean", folder)
     assert done.code == 2
     assert "is named for two outputs" in done.err
+
+
+DESCRIPTION = """
+name: bars
+source: made
+licence: none
+tables:
+  - path: bars.parquet
+    stamps: {column: open_ts, zone: UTC, event_after_hours: 1, lag_minutes: 1}
+    hole_hours: 3
+    keys: {A: {where: {}}}
+    columns: {close: {of: close, unit: USD, above: 0}}
+checks:
+  - {says: "no hour lacks", figure: lacking, key: A, hours: 1, at_most: MOST}
+"""
+
+
+@pytest.mark.parametrize(("most", "code"), [(1, 0), (0, 1)])
+def test_a_described_set_is_held_against_its_data(run: Callable, tmp_path: Path, most: int, code: int):
+    hours = pd.date_range("2026-01-01", periods=48, freq="h", tz="UTC").delete(20)
+    pd.DataFrame({"open_ts": hours, "close": 1.0}).to_parquet(tmp_path / "bars.parquet")
+    path = tmp_path / "bars.yaml"
+    path.write_text(DESCRIPTION.replace("MOST", str(most)), encoding="utf-8")
+    done = run("data", "validate", path, "--root", tmp_path)
+    assert done.code == code, done.err
+    assert "no hour lacks" in done.out
+    said = json.loads(run("data", "validate", path, "--root", tmp_path, "--json").out)
+    assert said["stated"][0] | {"at_most": most} == said["stated"][0]
+    assert (said["stated"][0]["measured"], said["stated"][0]["holds"]) == (1.0, code == 0)
+    assert (said["series"][0]["rows"], said["series"][0]["step_hours"]) == (47, 1.0)
+    refused = run("data", "validate", path)
+    assert refused.code == 2
+    assert "--root" in refused.err
+    assert run("data", "validate", tmp_path / "bars.parquet", "--root", tmp_path).code == 2
+    assert run("data", "validate", path, "--root", tmp_path, "--html", tmp_path / "page.html").code == 2

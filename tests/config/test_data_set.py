@@ -62,7 +62,7 @@ def test_a_sound_one_has_keys_and_a_clock(tmp_path: Path) -> None:
         ("prices/daily.parquet", "../daily.parquet", "must lie within the folder of the data"),
         ("prices/daily.parquet", "/etc/daily.parquet", "must lie within the folder of the data"),
         ("name: prices", "name: quotes", 'the set is called "quotes"'),
-        ("above: 0}", "above: 0}\n    chains: {path: x, venue: deribit, known_after_minutes: 5}", "one of the two"),
+        ("above: 0}", "above: 0}\n    chains: {path: x, venue: deribit, known_after_minutes: 5}", "one of the three"),
         ("above: 0}", "above: 0}\n        spread: {column: tenor, at: [7, 7]}", "must increase"),
         (
             "above: 0}",

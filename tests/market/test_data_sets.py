@@ -18,7 +18,7 @@ from greekdrift.units import from_datetime64
 pytestmark = pytest.mark.shared
 
 FOLDER = Path(__file__).resolve().parents[2] / "configs" / "data"
-SETS = sorted(path.stem for path in FOLDER.glob("*.yaml") if path.stem != "deribit_option_chain_6h")
+SETS = sorted(path.stem for path in FOLDER.glob("*.yaml") if load_data_set(path).tables)
 HOLE = (np.datetime64("2025-07-01T01:00:00"), np.datetime64("2025-12-29T23:00:00"))
 
 
@@ -279,3 +279,19 @@ def test_a_stretch_of_chains_reads_what_it_needs(shared: Path) -> None:
     assert part.digest != whole.digest
     np.testing.assert_array_equal(part.chain(first).mark, whole.chain(first).mark)
     assert from_datetime64(np.datetime64(first.replace(tzinfo=None))) == first
+
+
+def test_a_collection_of_stamped_rows_is_one_chain(shared: Path) -> None:
+    found = load_data_set(FOLDER / "deribit_chain_2021_snapshot.yaml").chains
+    assert found is not None
+    source = ParquetSource(
+        str(shared / "data" / found.path),
+        venue=load_venue(found.venue),
+        underlyings=found.underlyings,
+        known_after_minutes=found.known_after_minutes,
+        join_minutes=found.join_minutes,
+    )
+    assert [f"{moment:%Y-%m-%d %H:%M}" for moment in source.snapshots()] == ["2021-02-11 18:37", "2021-02-11 18:44"]
+    for moment in source.snapshots():
+        assert int(source.chain(moment).is_option.sum()) == 488
+        assert [(one.filter, one.count, one.of) for one in source.dropped[moment]] == [("latest", 0, 488)]

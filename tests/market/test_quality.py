@@ -27,6 +27,14 @@ def test_alive_keeps_what_never_expires(quotes: pd.DataFrame):
     assert quality.alive(quotes)[1].count == 0
 
 
+def test_latest_keeps_the_last_row_of_a_contract(quotes: pd.DataFrame):
+    twice = pd.concat([quotes, quotes.loc[[2]].assign(mark=0.5)], ignore_index=True)
+    left, report = quality.latest(twice)
+    assert (report.count, report.of, report.first) == (1, 8, quotes.loc[2, "instrument_name"])
+    assert left["mark"].iloc[-1] == 0.5
+    assert quality.latest(quotes)[1].count == 0
+
+
 def test_uncrossed_takes_both_quotes_and_leaves_the_mark(quotes: pd.DataFrame):
     quotes.loc[0, "bid"] = 1.0
     left, report = quality.uncrossed(quotes)

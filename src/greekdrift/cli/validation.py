@@ -1,5 +1,6 @@
 """`greekdrift data validate`: what is wrong with recorded chains, where, and what to do about it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -9,6 +10,7 @@ from greekdrift.cli import options
 from greekdrift.errors import InputError
 
 if TYPE_CHECKING:
+    from greekdrift.market.validation.data_sets import SetValidation
     from greekdrift.market.validation.finding import Finding
     from greekdrift.market.validation.validate import Validation
 
@@ -17,7 +19,12 @@ FOUND = 1
 
 
 def command(
-    path: Annotated[Path, typer.Argument(help="Chain file (Parquet or CSV) or a folder of them.")],
+    path: Annotated[
+        Path, typer.Argument(help="Chain file (Parquet or CSV), a folder of them, or a data set's description (YAML).")
+    ],
+    root: Annotated[
+        Path | None, typer.Option(help="Folder of the data that a description speaks of; only with one.")
+    ] = None,
     venue: options.VenueName = "deribit",
     severity: Annotated[
         Literal["note", "warning", "error"], typer.Option(help="From which severity on the exit code is 1.")
@@ -40,6 +47,8 @@ def command(
 
     Needed columns: snapshot_ts_utc, instrument_name, mark_iv, forward_price_usd, index_price_usd, and bid, ask and mark
     as bid_price_coin … (inverse options) or bid_price_usd … (all else); volatilities are fractions, times UTC.
+    A description (as in configs/data) is held against its data: values, times, declared holes, and the numbers that
+    the source states, measured again.
     Exit code: 0 sound, 1 something of the severity found, 2 the data cannot be read.
 
     Example: greekdrift data validate chains --html quality.html --quarantine aside
@@ -49,6 +58,13 @@ def command(
     from greekdrift.market.validation.rules import severity as severity_of
     from greekdrift.market.validation.validate import validate
 
+    if path.suffix in (".yaml", ".yml"):
+        if any(one is not None for one in (html, quarantine, clean)):
+            raise InputError(f"--html, --quarantine and --clean are of chain files; name those that {path} describes.")
+        _described(path, root, severity, as_json=as_json, examples=examples, surfaces=surfaces)
+        return
+    if root is not None:
+        raise InputError(f"{path} is no description of a data set (.yaml), so --root says nothing; leave it away.")
     options.needs_matplotlib(html)
     options.keep_apart((html, quarantine, clean), (path,))
     _new_folders(quarantine, clean)
@@ -67,6 +83,98 @@ def command(
             lead(f"greekdrift data validate {path} --html quality.html --quarantine aside")
         raise typer.Exit(FOUND)
     say(f"every chain is sound: nothing of severity {severity} or graver")
+
+
+def _described(path: Path, root: Path | None, severity: str, *, as_json: bool, examples: int, surfaces: bool) -> None:
+    """A data set held against its description; exits with 1 where it is not as described."""
+    from greekdrift.cli.console import progress, say, write_json
+    from greekdrift.config import load_venue
+    from greekdrift.market.validation.data_sets import validate_set
+    from greekdrift.market.validation.rules import severity as severity_of
+
+    if root is None:
+        raise InputError(f"{path} describes data by paths within a folder; name that folder with --root FOLDER.")
+    level = severity_of(severity)
+    with progress(f"checking {path.stem}") as advance:
+        found = validate_set(path, root, venue_of=load_venue, with_surfaces=surfaces, advance=advance)
+    if as_json:
+        write_json(_set_summary(found, examples), None)
+    else:
+        _show_set(found)
+    off = [one for one in found.stated if not one.holds]
+    bad = [one for one in found.findings if one.severity >= level]
+    if off or bad:
+        places = sum(one.count for one in bad)
+        say(f"{len(off)} stated numbers do not hold, {places:,} places of severity {severity} or graver")
+        raise typer.Exit(FOUND)
+    say(f"{found.name} is as described: {len(found.stated)} stated numbers hold, nothing of severity {severity}")
+
+
+def _show_set(found: "SetValidation") -> None:
+    from greekdrift.cli.console import table
+
+    table(
+        found.name,
+        ("series", "rows", "first (UTC)", "last (UTC)", "usual step", "missing"),
+        [
+            (
+                one.name,
+                f"{one.rows:,}",
+                _minute(one.first),
+                _minute(one.last),
+                _step(one.step_hours),
+                f"{one.missing:.2%}",
+            )
+            for one in found.lines
+        ],
+    )
+    if found.stated:
+        table(
+            "What the source states, measured again",
+            ("stated", "holds", "measured", "at least", "at most"),
+            [
+                (one.check.says, "yes" if one.holds else "NO", one.value, one.check.at_least, one.check.at_most)
+                for one in found.stated
+            ],
+        )
+    _show_findings(found.findings)
+
+
+def _minute(moment: Any) -> str | None:
+    return None if moment != moment else str(moment)[:16].replace("T", " ")  # noqa: PLR0124
+
+
+def _step(hours: float) -> str | None:
+    return None if hours != hours else f"{hours:.4g} h"  # noqa: PLR0124
+
+
+def _set_summary(found: "SetValidation", examples: int) -> dict[str, Any]:
+    return {
+        "set": found.name,
+        "series": [
+            {
+                "name": one.name,
+                "rows": one.rows,
+                "first": None if one.first != one.first else f"{one.first}Z",
+                "last": None if one.last != one.last else f"{one.last}Z",
+                "step_hours": _number(one.step_hours),
+                "missing": one.missing,
+            }
+            for one in found.lines
+        ],
+        "stated": [
+            {
+                "says": one.check.says,
+                "figure": one.check.figure,
+                "measured": _number(one.value),
+                "at_least": one.check.at_least,
+                "at_most": one.check.at_most,
+                "holds": one.holds,
+            }
+            for one in found.stated
+        ],
+        "findings": [_finding(one, examples) for one in found.findings],
+    }
 
 
 def _new_folders(*folders: Path | None) -> None:
@@ -117,11 +225,17 @@ def _show(found: "Validation", path: Path) -> None:
             ("snapshots", f"{len(instants):,}{span}"),
         ],
     )
-    if found.findings:
+    _show_findings(found.findings)
+
+
+def _show_findings(findings: "Sequence[Finding]") -> None:
+    from greekdrift.cli.console import table
+
+    if findings:
         table(
             "Findings, the gravest first",
             ("severity", "rule", "places", "worst", "at (UTC)", "figure", "limit", "remedy"),
-            [_line(one) for one in found.findings],
+            [_line(one) for one in findings],
         )
 
 

@@ -4,12 +4,13 @@ One file a set in `configs/data/`. Paths are relative to the folder of the data,
 """
 
 from collections.abc import Mapping
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, AwareDatetime, Field, field_validator, model_validator
 
 from greekdrift.config.document import read
 from greekdrift.config.problem import Section, parse
@@ -111,10 +112,40 @@ class Defect(Section):
         return self
 
 
+class Hole(Section):
+    """A time that the data do not cover, by the event: all keys of a table, or some. Nothing may bridge it."""
+
+    says: str
+    after: AwareDatetime
+    before: AwareDatetime
+    keys: tuple[Name, ...] = ()
+
+    @model_validator(mode="after")
+    def _has_length(self) -> Self:
+        if self.before <= self.after:
+            raise ConfigError(f"the hole ends {self.before} and begins {self.after}; write the earlier as after")
+        return self
+
+    @property
+    def hours(self) -> float:
+        """Its length."""
+        return (self.before - self.after) / timedelta(hours=1)
+
+
+def _inside(path: Path) -> Path:
+    if path.is_absolute() or ".." in path.parts:
+        raise ConfigError(f"{path} must lie within the folder of the data; write it relative to that")
+    return path
+
+
+RelativePath = Annotated[Path, AfterValidator(_inside)]
+"""A path within the folder of the data."""
+
+
 class Table(Section):
     """One file of a set. `spread` makes columns of numbered rows; `pillars` interpolates them linearly at points."""
 
-    path: Path
+    path: RelativePath
     stamps: Stamps
     hole_hours: Hours
     keys: Annotated[Mapping[Name, Key], Field(min_length=1)]
@@ -122,43 +153,102 @@ class Table(Section):
     spread: Points | None = None
     pillars: Points | None = None
     defects: tuple[Defect, ...] = ()
-
-    @field_validator("path")
-    @classmethod
-    def _is_inside(cls, path: Path) -> Path:
-        if path.is_absolute() or ".." in path.parts:
-            raise ConfigError(f"{path} must lie within the folder of the data; write it relative to that")
-        return path
+    holes: tuple[Hole, ...] = ()
 
     @model_validator(mode="after")
     def _is_one(self) -> Self:
         if self.spread is not None and self.pillars is not None:
             raise ConfigError("give spread or pillars, not both")
+        for hole in self.holes:
+            if hole.hours <= self.hole_hours:
+                raise ConfigError(
+                    f"the hole after {hole.after} lasts {hole.hours:g} h, which hole_hours {self.hole_hours:g} "
+                    "bridges; lower hole_hours"
+                )
+            for name in hole.keys:
+                if name not in self.keys:
+                    raise ConfigError(f'a hole names the key "{name}"; {nearest(name, self.keys)}')
         return self
 
 
 class Chains(Section):
     """Option chains of a set: a folder or file of the columns of `market.schema`."""
 
-    path: Path
+    path: RelativePath
     venue: str
     known_after_minutes: Annotated[float, Field(ge=0.0)]
     underlyings: tuple[str, ...] = ()
+    join_minutes: Annotated[float, Field(ge=0.0)] = 0.0
+    """Stamps no further apart than this are one snapshot, as of the last (a collection that stamps single rows)."""
+    holes: tuple[Hole, ...] = ()
+
+
+class OptionTable(Section):
+    """Option rows that make no chain, for want of prices or forwards or by another convention: to compare with.
+
+    `name` tells the tables of a set apart. `stamp`, `expiry`, `strike`, `side`, `volatility`, `forward` and `price`
+    name columns; `forward` may be missing. Dates expire at their own midnight. `where` and `unlike` pick rows, columns
+    in `solved` must be above 0. `stated` are the source's own numbers: delta, gamma, vega per 1.00 and theta a year
+    after `scale`.
+    """
+
+    name: Name
+    path: RelativePath
+    stamp: str
+    expiry: str
+    strike: str
+    side: str
+    volatility: str
+    forward: str | None = None
+    price: str | None = None
+    where: Mapping[str, str | int | float] = Field(default_factory=dict)
+    unlike: Mapping[str, str | int | float] = Field(default_factory=dict)
+    solved: tuple[str, ...] = ()
+    stated: Mapping[Literal["delta", "gamma", "vega", "theta"], Measure] = Field(default_factory=dict)
+
+
+class Check(Section):
+    """A number that the source states of its data, measured again: a figure of `market.validation.stated`.
+
+    `key` and `column` say of what; `other` ("set/key") and `other_column` with what it is compared; `least_vega`
+    leaves options below it out.
+    """
+
+    says: str
+    figure: str
+    key: str = ""
+    column: str = ""
+    other: str = ""
+    other_column: str = ""
+    quantile: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
+    hours: Hours | None = None
+    scale: float = 1.0
+    least_vega: float | None = None
+    at_least: float | None = None
+    at_most: float | None = None
+
+    @model_validator(mode="after")
+    def _is_bounded(self) -> Self:
+        if self.at_least is None and self.at_most is None:
+            raise ConfigError("a check needs at_least, at_most or both")
+        return self
 
 
 class DataSet(Section):
-    """A set of data: source, licence, and its tables of numbers or its option chains."""
+    """A set of data: source, licence, and its tables of numbers, its option chains, or option rows that make none."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
     source: str
     licence: str
     tables: tuple[Table, ...] = ()
     chains: Chains | None = None
+    options: tuple[OptionTable, ...] = ()
+    checks: tuple[Check, ...] = ()
 
     @model_validator(mode="after")
     def _is_something(self) -> Self:
-        if bool(self.tables) == (self.chains is not None):
-            raise ConfigError("a set has tables or chains, one of the two")
+        if bool(self.tables) + (self.chains is not None) + bool(self.options) != 1:
+            raise ConfigError("a set has tables, chains or options, one of the three")
         names = [key for table in self.tables for key in table.keys]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:

@@ -79,7 +79,9 @@ class ParquetSource:
     as of the latest of them; a snapshot that lacks an underlying is left out and listed in `partial`.
     A chain is known `known_after_minutes` after its stamp unless the file says when. `drop` names filters of
     `market.quality`; what they took out of a chain stands in `dropped`. With `since` or `until` only the stretch
-    between is there, both ends included; row groups beyond it are not read.
+    between is there, both ends included; row groups beyond it are not read. Of a collection that stamps single rows,
+    stamps no further than `join_minutes` after the one before are one snapshot, as of the last, and the last row of a
+    contract stands.
     """
 
     name = "parquet"
@@ -96,16 +98,21 @@ class ParquetSource:
         known_after_minutes: float = 5.0,
         since: datetime | None = None,
         until: datetime | None = None,
+        join_minutes: float = 0.0,
     ) -> None:
         self._venue = venue
-        self._drop = quality.checked(drop)
+        self._drop = quality.checked(("latest", *drop) if join_minutes else drop)
         self._known_after = timedelta(minutes=known_after_minutes)
         paths = files(root, since=since, until=until)
-        self._paths, self._reading = paths, (venue, drop, tolerance_minutes, known_after_minutes, since, until)
+        joined = (join_minutes,) if join_minutes else ()
+        reading = (venue, drop, tolerance_minutes, known_after_minutes, since, until, *joined)
+        self._paths, self._reading = paths, reading
         self._where = paths[0].name if len(paths) == 1 else f"{paths[0].name} and {len(paths) - 1} more"
         self._groups = [group for path in paths for group in _groups(path, since, until)]
         self._cache: OrderedDict[int, pd.DataFrame] = OrderedDict()
-        pieces = [piece for piece in _pieces(self._groups) if manifest.is_within(piece.moment, since, until)]
+        pieces = [
+            piece for piece in _pieces(self._groups, join_minutes) if manifest.is_within(piece.moment, since, until)
+        ]
         self.underlyings = _wanted(underlyings, {piece.underlying for piece in pieces}, where=self._where)
         self._joint, self.partial = _joined(pieces, self.underlyings, timedelta(minutes=tolerance_minutes))
         if not self._joint:
@@ -280,7 +287,7 @@ def _csv(path: Path, *, columns: Sequence[str] | None = None, rows: int | None =
         raise DataError(f"{path} cannot be read as CSV ({problem}); write it again.") from None
 
 
-def _pieces(groups: Sequence[_Group]) -> list[_Piece]:
+def _pieces(groups: Sequence[_Group], join_minutes: float) -> list[_Piece]:
     """Every (snapshot, underlying) of the files and where its rows lie, in order of time; a file is read once.
 
     One that the collector wrote is not read at all: its footer says what it holds.
@@ -296,6 +303,7 @@ def _pieces(groups: Sequence[_Group]) -> list[_Piece]:
             continue
         sizes = _sizes(members)
         times, of, names = _stamps(members)
+        times = _together(times, join_minutes) if join_minutes else times
         start = 0
         for number, size in enumerate(sizes or [len(times)], start=first):
             rows = slice(start, start + size)
@@ -351,6 +359,17 @@ def _stamps(groups: Sequence[_Group]) -> tuple[np.ndarray, np.ndarray, list[str]
         raise DataError(f"{path.name}: row {int(np.argmax(np.isnat(times)))} has no snapshot_ts_utc; drop the row.")
     contracts = schema.contracts(raw["instrument_name"], where=path.name)
     return times, contracts.underlying.codes, list(contracts.underlying.categories)
+
+
+def _together(times: np.ndarray, minutes: float) -> np.ndarray:
+    """The last stamp of the snapshot of each row.
+
+    >>> _together(np.array(["2026-01-01T00:03", "2026-01-01T00:00"], dtype="datetime64[m]"), 5.0).astype(str).tolist()
+    ['2026-01-01T00:03', '2026-01-01T00:03']
+    """
+    stamps = np.unique(times)
+    is_last = np.append(np.diff(stamps) > np.timedelta64(round(minutes * 6e7), "us"), True)
+    return stamps[is_last][np.searchsorted(stamps[is_last], times)]
 
 
 def _runs(group: int, times: np.ndarray, of: np.ndarray, names: Sequence[str]) -> list[_Piece]:

@@ -51,9 +51,15 @@ def finite(quotes: pd.DataFrame) -> tuple[pd.DataFrame, Dropped]:
     return quotes.loc[keep], _dropped("finite", quotes, pd.Series(~keep, index=quotes.index))
 
 
+def latest(quotes: pd.DataFrame) -> tuple[pd.DataFrame, Dropped]:
+    """Of the rows of one contract the last: a collection that stamps single rows may ask for one twice."""
+    keep = ~quotes.duplicated("instrument_name", keep="last")
+    return quotes.loc[keep], _dropped("latest", quotes, ~keep)
+
+
 Filter = Callable[[pd.DataFrame], tuple[pd.DataFrame, Dropped]]
 
-FILTERS: dict[str, Filter] = {"alive": alive, "finite": finite, "uncrossed": uncrossed}
+FILTERS: dict[str, Filter] = {"alive": alive, "finite": finite, "latest": latest, "uncrossed": uncrossed}
 """Filters by the name that a configuration uses."""
 
 

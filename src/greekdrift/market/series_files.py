@@ -36,7 +36,7 @@ def load(
 
     A file, column, row or value that is not as described is refused with its place. Missing stays NaN.
     """
-    if data_set.chains is not None:
+    if not data_set.tables:
         raise DataError(f"{data_set.name} holds option chains, no series; read it with market.parquet.ParquetSource.")
     for name in keys or ():
         if name not in data_set.keys:

@@ -21,7 +21,7 @@ def histories(data_sets: Sequence[DataSet], root: str | Path, *, cache: str | Pa
     """
     found: dict[str, Series] = {}
     for data_set in data_sets:
-        if data_set.chains is not None:
+        if not data_set.tables:
             raise DataError(f"{data_set.name} holds option chains; name it as the source of the panel, not as history.")
         found.update(_stored(data_set, Path(root), None if cache is None else Path(cache)))
     return found

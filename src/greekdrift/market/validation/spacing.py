@@ -21,7 +21,7 @@ NEAR = np.timedelta64(5, "m")
 
 HOUR = np.timedelta64(3_600_000_000, "us")
 Hole = tuple[np.datetime64, np.datetime64]
-"""A time that a set's description says is not covered: from (inclusive) and until (exclusive)."""
+"""A time that a set's description says is not covered: no event lies between the two."""
 Moments = Shaped[ndarray, " snapshot"]
 
 
@@ -83,7 +83,7 @@ def within(own: Moments, name: str, holes: Sequence[Hole]) -> Iterator[Hits]:
     """Snapshots in a time that is declared not to be covered."""
     is_in: Bool[ndarray, " snapshot"] = np.zeros(own.size, dtype=np.bool_)
     for since, until in holes:
-        is_in |= (own >= since) & (own < until)
+        is_in |= (own > since) & (own < until)
     named = np.full(int(is_in.sum()), name, dtype=object)
     yield at_moments("in_hole", own[is_in], named, figure=np.nan, limit=np.nan)
 

@@ -66,8 +66,11 @@ class Survey:
         return int(np.sum(np.diff(self.stamps) > self.join)) + int(self.stamps.size > 0)
 
 
-def survey(paths: Sequence[Path]) -> Survey:
-    """Reads all files once. One that cannot be read is told beside others that can; alone it is refused."""
+def survey(paths: Sequence[Path], *, join: np.timedelta64 | None = None) -> Survey:
+    """Reads all files once. One that cannot be read is told beside others that can; alone it is refused.
+
+    Stamps no further apart than `join` are one snapshot; by default those of `ONE_SNAPSHOT` where they are scattered.
+    """
     found, unread, stamps, hits = [], [], [], []
     for number, path in enumerate(paths):
         try:
@@ -95,7 +98,7 @@ def survey(paths: Sequence[Path]) -> Survey:
         files=tuple(found),
         unread=tuple(unread),
         stamps=every,
-        join=ONE_SNAPSHOT if is_scattered else TOGETHER,
+        join=join if join is not None else (ONE_SNAPSHOT if is_scattered else TOGETHER),
         hits=(*hits, *_unreadable(unread)),
     )
 

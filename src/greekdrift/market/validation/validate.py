@@ -80,15 +80,17 @@ def validate(
     holes: Sequence[Hole] = (),
     observe: Callable[[Block], None] | None = None,
     rows: int = stream.BLOCK,
+    join: np.timedelta64 | None = None,
 ) -> Validation:
     """All findings of a file or a folder of chain files (as `market.parquet` finds them), nothing changed.
 
     A file that cannot be read is a finding as long as another can. `with_surfaces` also fits every snapshot. `holes`
-    are times that are declared not to be covered. Blocks of about `rows` rows are read one after the other, and shown
+    are times that are declared not to be covered; stamps no further apart than `join` are one snapshot (by default two
+    minutes where every row has its own). Blocks of about `rows` rows are read one after the other, and shown
     to `observe`; what is kept of them are the findings and the last row of each contract.
     """
     paths = files(root)
-    found = stream.survey(paths)
+    found = stream.survey(paths, join=join)
     past = Past(holes=tuple(holes))
     hits = list(found.hits)
     for block in blocks(found, venue=venue, rows=rows):
