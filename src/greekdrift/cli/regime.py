@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
-from scipy.stats import rankdata
 
 from greekdrift.cli.console import Advance
 from greekdrift.forecast.classifier import walk_forward
@@ -13,6 +12,7 @@ from greekdrift.forecast.har import Daily
 from greekdrift.forecast.regime import Event, range_variance
 from greekdrift.market.packaged import spx_daily
 from greekdrift.score import brier
+from greekdrift.score.discrimination import area_under_curve
 
 Days = Float[ndarray, " day"]
 
@@ -80,17 +80,6 @@ def _row(model: str, chance: dict[str, Days], outcome: Days, judged: ndarray, se
         _interval(skill),
         int(happened.size),
     ]
-
-
-def area_under_curve(score: Days, happened: ndarray) -> float:
-    """Probability that a day before the event has a higher score than one that is not, ties counting half.
-
-    >>> area_under_curve(np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True]))
-    0.75
-    """
-    positive = int(happened.sum())
-    ranks = float(rankdata(score)[happened].sum()) - positive * (positive + 1) / 2.0
-    return ranks / (positive * (happened.size - positive))
 
 
 def _blocks(n: int, random: np.random.Generator) -> ndarray:

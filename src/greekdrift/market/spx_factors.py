@@ -59,8 +59,8 @@ class FactorSurface:
 
     def volatility_at(self, day: int, x: Float[ndarray, " strike"], years: float) -> Float[ndarray, " strike"]:
         """Volatility at x = ln(K/F)/(σ_atm √τ) and a time, as the head of this module defines it."""
-        level = max(float(_volatility(self.beta[day], np.zeros(1), years)[0]), LOWEST_VOLATILITY)
-        return np.maximum(_volatility(self.beta[day], -x * level, years), LOWEST_VOLATILITY)
+        level = max(float(volatility(self.beta[day], np.zeros(1), years)[0]), LOWEST_VOLATILITY)
+        return np.maximum(volatility(self.beta[day], -x * level, years), LOWEST_VOLATILITY)
 
     @cached_property
     def listed(self) -> Mapping[date, tuple[Float[ndarray, " strike"], ndarray, int]]:
@@ -107,7 +107,7 @@ class SpxFactorsSource:
         self._venue = venue
         self._volumes = (daily_contracts, daily_shares)
         self._known_after = timedelta(minutes=known_after_minutes)
-        self._surface = _read(Path(root), since, until)
+        self._surface = read_surface(Path(root), since, until)
         self._closes = tuple(modelled.close_of(day) for day in self._surface.dates)
 
     def snapshots(self) -> tuple[datetime, ...]:
@@ -127,7 +127,8 @@ class SpxFactorsSource:
         )
 
 
-def _read(root: Path, since: date | None, until: date | None) -> FactorSurface:
+def read_surface(root: Path, since: date | None = None, until: date | None = None) -> FactorSurface:
+    """The surface from the file, or from the folder of the data sets; days in between, both included."""
     path = root if root.is_file() else root / FILE
     if not path.is_file():
         raise DataError(f"{root}: holds no {FILE}; name the folder of the data sets, or the file itself.")
@@ -148,10 +149,10 @@ def _read(root: Path, since: date | None, until: date | None) -> FactorSurface:
     return FactorSurface(dates=tuple(one.date() for one in days), spot=numbers[:, 5], beta=numbers[:, :5])
 
 
-def _volatility(beta: Float[ndarray, " factor"], m: Float[ndarray, " strike"], years: float) -> ndarray:
+def volatility(beta: Float[ndarray, " factor"], m: Float[ndarray, " strike"], years: float) -> ndarray:
     """The surface at moneyness M = ln(F/K)/√τ and τ in years.
 
-    >>> _volatility(np.array([0.2, 0.0, 0.1, 0.0, 0.0]), np.array([0.0, 0.5]), 0.25).round(3).tolist()
+    >>> volatility(np.array([0.2, 0.0, 0.1, 0.0, 0.0]), np.array([0.0, 0.5]), 0.25).round(3).tolist()
     [0.2, 0.25]
     """
     term = np.log(years / 5.0)
