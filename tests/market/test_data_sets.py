@@ -291,7 +291,7 @@ def test_a_collection_of_stamped_rows_is_one_chain(shared: Path) -> None:
         known_after_minutes=found.known_after_minutes,
         join_minutes=found.join_minutes,
     )
-    assert [f"{moment:%Y-%m-%d %H:%M}" for moment in source.snapshots()] == ["2021-02-11 18:37", "2021-02-11 18:44"]
+    assert [f"{moment:%Y-%m-%d %H:%M}" for moment in source.snapshots()] == ["2021-02-11 18:38", "2021-02-11 18:44"]
     for moment in source.snapshots():
         assert int(source.chain(moment).is_option.sum()) == 488
         assert [(one.filter, one.count, one.of) for one in source.dropped[moment]] == [("latest", 0, 488)]
