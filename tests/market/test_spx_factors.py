@@ -33,7 +33,7 @@ def test_marks_stand_on_the_surface_and_the_state_is_read_back(root: Path) -> No
     for day in (0, 59):
         chain = source.chain(source.snapshots()[day])
         beta = frame[["beta_1", "beta_2", "beta_3", "beta_4", "beta_5"]].to_numpy()[day]
-        values = state(fit(chain), chain).values[0]
+        values = state(fit(chain), chain).values[0]  # noqa: PD011
         atm = dict(zip(FACTORS, values, strict=True))
         assert chain.index_price["SPX"] == frame.close[day]
         assert atm["forward"] == pytest.approx(np.log(frame.close[day]), abs=1e-9)
