@@ -11,7 +11,7 @@ import pandas as pd
 
 from greekdrift.book.chain import LARGEST_VOLATILITY, years_to
 from greekdrift.errors import DataError
-from greekdrift.market.ticks import prices
+from greekdrift.market import agreement
 
 Columns = dict[str, np.ndarray]
 
@@ -41,7 +41,7 @@ def index(rows: pd.DataFrame, underlying: np.ndarray, *, where: str) -> dict[str
         if usable.size == 0:
             raise DataError(f"{where}: index_price_usd of {name} is nowhere a positive number; add it.")
         middle = float(np.median(usable))
-        is_bad = own & ~(np.abs(given - middle) <= LARGEST_INDEX_GAP * middle)
+        is_bad = own & ~(agreement.gap(given, np.full(len(given), middle)) <= LARGEST_INDEX_GAP)
         if np.any(is_bad):
             at = int(np.argmax(is_bad))
             raise DataError(
@@ -84,7 +84,7 @@ def _one_forward(rows: pd.DataFrame, columns: Columns, is_sound: np.ndarray, *, 
     expiry = rows["expiry_ts_utc"]
     middle = pd.Series(forward).groupby([rows["underlying"].to_numpy(), expiry.to_numpy()], observed=True)
     usual = middle.transform("median").to_numpy()
-    is_bad = is_sound & expiry.notna().to_numpy() & (np.abs(forward - usual) > LARGEST_FORWARD_GAP * usual)
+    is_bad = is_sound & expiry.notna().to_numpy() & (agreement.gap(forward, usual) > LARGEST_FORWARD_GAP)
     if np.any(is_bad):
         at = int(np.argmax(is_bad))
         raise DataError(
@@ -92,7 +92,7 @@ def _one_forward(rows: pd.DataFrame, columns: Columns, is_sound: np.ndarray, *, 
             f"expiry{_more(is_bad)}; correct it."
         )
     is_linear = rows["strike"].isna().to_numpy()
-    is_bad = is_sound & is_linear & (np.abs(mark - forward) > LARGEST_FORWARD_GAP * forward)
+    is_bad = is_sound & is_linear & (agreement.gap(mark, forward) > LARGEST_FORWARD_GAP)
     if np.any(is_bad):
         at = int(np.argmax(is_bad))
         raise DataError(
@@ -103,7 +103,7 @@ def _one_forward(rows: pd.DataFrame, columns: Columns, is_sound: np.ndarray, *, 
 
 def _one_unit(rows: pd.DataFrame, columns: Columns, index: np.ndarray, is_sound: np.ndarray, *, where: str) -> None:
     forward = np.where(is_sound, columns["forward"], index)
-    is_bad = np.abs(np.log(forward / index)) > LARGEST_LOG_BASIS
+    is_bad = agreement.log_basis(forward, index) > LARGEST_LOG_BASIS
     if np.any(is_bad):
         at = int(np.argmax(is_bad))
         raise DataError(
@@ -114,7 +114,7 @@ def _one_unit(rows: pd.DataFrame, columns: Columns, index: np.ndarray, is_sound:
 
 def _coins(rows: pd.DataFrame, columns: Columns, is_coin: np.ndarray, *, where: str) -> None:
     """A price in coins above what the option can be worth is one in USD; of asks, which are free to be silly, half."""
-    bound = _largest(rows, columns) * (1.0 + 1e-6)
+    bound = _largest(rows, columns) * (1.0 + agreement.ROUNDING)
     for price, what in (("mark", "a mark"), ("bid", "a bid"), ("ask", "an ask")):
         quoted = is_coin & np.isfinite(columns[price])
         is_bad = quoted & (columns[price] > bound)
@@ -132,18 +132,16 @@ def _marks(rows: pd.DataFrame, columns: Columns, is_on: np.ndarray, *, as_of: da
     years = years_to(rows["expiry_ts_utc"].to_numpy(), as_of)
     volatility = columns["mark_iv"]
     at = np.flatnonzero(is_on & (volatility >= 0.0) & (volatility < LARGEST_VOLATILITY) & (years >= 0.0))
-    is_inverse = rows["is_inverse"].to_numpy()[at]
-    forward, strike = columns["forward"][at], rows["strike"].to_numpy()[at]
-    made = prices(
-        forward=forward,
-        strike=strike,
-        volatility=volatility[at],
+    made, gap = agreement.repricing(
+        columns["mark"][at],
+        volatility[at],
+        forward=columns["forward"][at],
+        strike=rows["strike"].to_numpy()[at],
         time_to_expiry=years[at],
         is_call=rows["is_call"].to_numpy()[at],
-        is_inverse=is_inverse,
+        is_inverse=rows["is_inverse"].to_numpy()[at],
     )
-    unit = np.maximum(forward, strike) / np.where(is_inverse, forward, 1.0)
-    is_bad = np.abs(made - columns["mark"][at]) > LARGEST_MARK_GAP * unit
+    is_bad = gap > LARGEST_MARK_GAP
     if np.any(is_bad):
         worst = int(np.argmax(is_bad))
         row = at[worst]
@@ -157,7 +155,8 @@ def _marks(rows: pd.DataFrame, columns: Columns, is_on: np.ndarray, *, as_of: da
 def _largest(rows: pd.DataFrame, columns: Columns) -> np.ndarray:
     """The most coins that an option can be worth: 1 for a call, K/F for a put."""
     forward = np.where(columns["forward"] > 0.0, columns["forward"], np.nan)
-    return np.where(rows["is_call"].to_numpy(), 1.0, rows["strike"].to_numpy() / forward)
+    strike, is_call = rows["strike"].to_numpy(), rows["is_call"].to_numpy()
+    return agreement.most_coins(forward=forward, strike=strike, is_call=is_call)
 
 
 def _more(is_bad: np.ndarray) -> str:

@@ -1,7 +1,8 @@
 """Which rows of a snapshot can be meant as they stand, by comparison of what says the same thing twice.
 
-The rules are those by which a chain file is read (`market.plausible`), applied row by row: what passes here is read
-back without complaint, and what does not is rejected with its reason.
+Formulas and limits are those by which a chain file is read (`market.agreement`, `market.plausible`), applied row by
+row: what passes here is read back without complaint, and what does not is rejected with its reason. `market.validation`
+judges recorded chains more finely, and rejects nothing.
 """
 
 from dataclasses import dataclass
@@ -12,9 +13,8 @@ from numpy import ndarray
 
 from greekdrift.book.chain import LARGEST_VOLATILITY
 from greekdrift.errors import DataError
-from greekdrift.market import plausible
+from greekdrift.market import agreement, plausible
 from greekdrift.market.collect.rejects import Reason, Rejects
-from greekdrift.market.ticks import prices
 
 Column = Float[ndarray, " row"]
 Mask = Bool[ndarray, " row"]
@@ -56,7 +56,7 @@ def passing(rows: Columns, rejects: Rejects, *, oldest: float, newest: float) ->
     """
     keep = np.ones(len(rows.names), dtype=np.bool_)
     with np.errstate(all="ignore"):
-        bound = np.where(rows.is_call, 1.0, rows.strike / rows.forward) * (1.0 + 1e-6)
+        bound = _most(rows) * (1.0 + agreement.ROUNDING)
         rules = (
             (Reason.STALE, ~(rows.event_age <= oldest), rows.event_age),
             (Reason.AHEAD, rows.event_age < -newest, rows.event_age),
@@ -86,7 +86,7 @@ def check_unit(rows: Columns) -> None:
             "changed or the chain is empty. Nothing was written."
         )
     asked = rows.is_option & np.isfinite(rows.ask)
-    is_beyond = asked & (rows.ask > np.where(rows.is_call, 1.0, rows.strike / rows.forward))
+    is_beyond = asked & (rows.ask > _most(rows))
     if 2 * np.sum(is_beyond) > np.sum(asked):
         raise DataError(
             f"{int(np.sum(is_beyond))} of {int(np.sum(asked))} asks are above what the option can be worth in coins; "
@@ -95,11 +95,15 @@ def check_unit(rows: Columns) -> None:
 
 
 def _is_off_index(rows: Columns) -> Mask:
-    return ~(np.abs(np.log(rows.forward / rows.index)) <= plausible.LARGEST_LOG_BASIS)
+    return ~(agreement.log_basis(rows.forward, rows.index) <= plausible.LARGEST_LOG_BASIS)
+
+
+def _most(rows: Columns) -> Column:
+    return agreement.most_coins(forward=rows.forward, strike=rows.strike, is_call=rows.is_call)
 
 
 def _is_far(value: Column, middle: Column) -> Mask:
-    return ~(np.abs(value - middle) <= plausible.LARGEST_FORWARD_GAP * middle)
+    return ~(agreement.gap(value, middle) <= plausible.LARGEST_FORWARD_GAP)
 
 
 def _is_off_expiry(rows: Columns, keep: Mask) -> Mask:
@@ -124,16 +128,16 @@ def _is_off_volatility(rows: Columns, keep: Mask) -> Mask:
     is_bad = np.zeros(len(keep), dtype=np.bool_)
     if at.size == 0:
         return is_bad
-    made = prices(
+    _, gap = agreement.repricing(
+        rows.mark[at],
+        rows.mark_iv[at],
         forward=rows.forward[at],
         strike=rows.strike[at],
-        volatility=rows.mark_iv[at],
         time_to_expiry=rows.years[at],
         is_call=rows.is_call[at],
         is_inverse=np.ones(at.size, dtype=np.bool_),
     )
-    unit = np.maximum(rows.strike[at] / rows.forward[at], 1.0)
-    is_bad[at] = ~(np.abs(made - rows.mark[at]) <= plausible.LARGEST_MARK_GAP * unit)
+    is_bad[at] = ~(gap <= plausible.LARGEST_MARK_GAP)
     return is_bad
 
 
