@@ -22,6 +22,10 @@ Bands = Annotated[
     list[str] | None,
     typer.Option("--band", help='Further band, like "BTC delta -2..2" or "maker: BTC vega 0-30d -2000..2000 venue".'),
 ]
+Oversample = Annotated[
+    int,
+    typer.Option("--oversample", min=1, help="Paths drawn for each kept, one a stratum of returns; 8 halves errors."),
+]
 Split = Annotated[bool, typer.Option("--split", help="Also by cause: clock, spot, level, skew, curvature, cross.")]
 
 
@@ -42,6 +46,7 @@ def command(
     quantity: Quantities = None,
     band: Bands = None,
     split: Split = False,
+    oversample: Oversample = 1,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed; else the experiment's, or 0.")] = None,
     plot: options.Plot = None,
     out: options.OutForecast = None,
@@ -77,6 +82,7 @@ def command(
     from greekdrift.cli.forecasts import asked_names, drawn, hours, show_split, split_of, split_values, write_samples
     from greekdrift.cli.setting import Asked, setting
     from greekdrift.errors import DataError
+    from greekdrift.forecast.stratified import Stratified
     from greekdrift.serve.encode import forecast_values
     from greekdrift.serve.history import with_chain
     from greekdrift.serve.outlook import outlook
@@ -104,13 +110,14 @@ def command(
     )
     if found.predictor is None or found.history is None:
         raise DataError("a forecast needs a history: give --chains FOLDER, --config FILE or --history FOLDER.")
+    predictor = found.predictor if oversample == 1 else Stratified(predictor=found.predictor, oversample=oversample)
     say(f"origin {stamp(found.chain.as_of)}, known at {stamp(found.chain.known_at)}")
     used_seed = found.seed if seed is None else seed
     with progress(f"forecasting {len(found.accounts)} accounts"):
         seen = outlook(
             found.chain,
             with_bands(found.accounts, bands),
-            predictor=found.predictor,
+            predictor=predictor,
             history=with_chain(found.history, found.chain, features=found.features),
             rules=None if rules == NO_RULES else found.rules,
             horizons=asked_hours or found.horizons,
