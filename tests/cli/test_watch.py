@@ -209,6 +209,25 @@ def test_a_hook_that_fails_ends_the_watch(run: Callable, chains: Path, tmp_path:
     assert "ended with code 7" in done.err
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_log_that_cannot_be_written_ends_the_watch_after_the_hook(
+    run: Callable, chains: Path, tmp_path: Path
+) -> None:
+    program, note = hook(tmp_path)
+    path = book(tmp_path / "b.yaml", lower=OUTSIDE)
+    asked = ("watch", "--chains", chains, "--book", path, "--every", "1s", "--hook", program)
+    done = run(*asked, "--log", "/dev/full")
+    assert done.code == 1
+    assert "/dev/full: cannot be written" in done.err
+    assert len(note.read_text().splitlines()) == 1
+    done = run(*asked, "--log", chains / "chain.parquet" / "log.jsonl")
+    assert done.code == 2
+    assert len(note.read_text().splitlines()) == 1
+    inside = book(tmp_path / "c.yaml")
+    assert run("watch", "--chains", chains, "--book", inside, "--once", "--log", tmp_path / "new" / "l").code == 0
+    assert len((tmp_path / "new" / "l").read_text().splitlines()) == 1
+
+
 def test_a_watch_follows_until_it_is_told_to_stop(chains: Path, chain: Chain, tmp_path: Path) -> None:
     """The hook is run once for a breach that lasts, and again after the band has come back inside."""
     from dataclasses import replace

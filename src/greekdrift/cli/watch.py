@@ -61,8 +61,9 @@ def command(
 
     Without a hook the first breach ends it with code 1. With one, the hook is
     run for every new breach (a list of words, no shell; ended after 30 s) and
-    the watch goes on; a hook that fails ends it with code 1. --once ends with
-    0 inside, 1 breach, 3 unknown. Ctrl-C ends it with 0.
+    the watch goes on; a hook that fails ends it with code 1, and so does a log
+    that cannot be written, after the hook. --once ends with 0 inside, 1 breach,
+    3 unknown. Ctrl-C ends it with 0.
 
     Example, one look:
     greekdrift watch --chains chains --book book.yaml --once
@@ -75,6 +76,7 @@ def command(
     from greekdrift.market.follow import Follower
 
     options.keep_apart((log,), (book,))
+    _can_be_logged(log)
     accounts = _watched(options.accounts_of(book), book)
     follower = Follower(chains, venue=load_venue(venue), drop=tuple(drop or ()))
     watch = Watch(
@@ -192,12 +194,23 @@ class Watch:
         self._breached = now | (self._breached & unknown)
         event["new_breaches"] = [list(one) for one in new]
         self._print(event, found)
-        if self._log is not None:
+        # The hook comes whatever became of the log: a full disk is no reason to keep a breach quiet.
+        is_logged = self._logged(event)
+        code = BREACHED if now and not self._hook else self._call(event) if new else 0
+        return code if is_logged else BREACHED
+
+    def _logged(self, event: Event) -> bool:
+        from greekdrift.cli.console import escape, say
+
+        if self._log is None:
+            return True
+        try:
             with self._log.open("a", encoding="utf-8") as file:
                 file.write(f"{json.dumps(event, sort_keys=True, allow_nan=False)}\n")
-        if now and not self._hook:
-            return BREACHED
-        return self._call(event) if new else 0
+        except OSError as problem:
+            say(f"{escape(str(self._log))}: cannot be written ({problem.strerror}); make room, or log elsewhere")
+            return False
+        return True
 
     def _call(self, event: Event) -> int:
         """Runs the hook; a failure ends the watch, since nobody would hear of the next breach."""
@@ -249,6 +262,19 @@ class Watch:
         finally:
             for number, handler in zip(numbers, before, strict=True):
                 signal.signal(number, handler)
+
+
+def _can_be_logged(log: Path | None) -> None:
+    """Refuses a log that cannot be written before the watch begins, and makes its folder."""
+    from greekdrift.errors import InputError
+
+    if log is None:
+        return
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.open("a", encoding="utf-8").close()
+    except OSError as problem:
+        raise InputError(f"--log {log}: cannot be written ({problem.strerror}); give another file.") from None
 
 
 def _watched(accounts: "Sequence[Account]", book: Path) -> "Sequence[Account]":
