@@ -60,8 +60,13 @@ def test_fewer_paths_than_members_still_work(make_panel):
 
 
 def test_names_go_both_ways():
-    for law in ("ewma", "hari", "haris-flat:pool", "fhs:harit:pool"):
+    for law in ("ewma", "hari", "haris-flat:pool", "fhs:harit:pool", "front-flat"):
         assert named(law).name == f"fhs:{law.removeprefix('fhs:')}"
+
+
+def test_a_pool_of_other_laws_says_which():
+    assert Pool().name == "pool"
+    assert Pool(laws=("hari", "front-flat:pool")).name == "pool:hari+front-flat:pool"
 
 
 def test_a_wrong_law_names_the_nearest():

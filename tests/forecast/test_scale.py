@@ -4,7 +4,7 @@ import pytest
 from greekdrift.errors import DataError
 from greekdrift.forecast.econometric import FilteredHistorical
 from greekdrift.forecast.memory import memory, moves
-from greekdrift.forecast.scale import PRIOR, Clockwork, likeliest
+from greekdrift.forecast.scale import ANCHOR_DAYS, PRIOR, Clockwork, likeliest
 
 
 def _scale_of(panel, **options):
@@ -13,7 +13,7 @@ def _scale_of(panel, **options):
     return predictor.scale.at(past, panel.state, panel.as_of)
 
 
-@pytest.mark.parametrize("kind", ["hari", "haris", "harit", "ewma"])
+@pytest.mark.parametrize("kind", ["hari", "haris", "harit", "front", "ewma"])
 def test_the_scale_follows_the_true_volatility(kind, make_panel):
     panel = make_panel(rows=1500, seed=3)
     found = _scale_of(panel, scale=kind)[200:, :, 0]
@@ -51,6 +51,36 @@ def test_the_front_of_the_curve_counts_where_there_is_one(make_panel):
     ratio = _scale_of(eventful, scale="harit")[..., 0] / _scale_of(panel, scale="harit")[..., 0]
     is_event = np.arange(300) % 7 == 0
     assert np.median(ratio[is_event]) > 1.15 * np.median(ratio[~is_event])
+
+
+def test_the_anchored_scale_begins_at_what_the_market_says_of_the_next_day(make_panel):
+    """With a handful of rows "front" is the shortest implied variance, "hari" is not."""
+    panel = make_panel(rows=12, seed=4)
+    implied = np.exp(panel.state[..., 1]) * np.sqrt(6.0 / 8760.0)
+    anchored, free = (np.log(_scale_of(panel, scale=kind)[..., 0] / implied) for kind in ("front", "hari"))
+    assert np.abs(anchored.mean()) < 0.1
+    assert np.abs(anchored.mean()) < np.abs(free.mean())
+
+
+def test_the_anchor_gives_way_as_steps_come(make_panel):
+    """Returns a third of what is implied: the constant of "front" goes there by the share that the steps have."""
+    panel = make_panel(rows=1200, seed=4)
+    state = panel.state.copy()
+    state[..., 0] = state[:1, :, 0] + (state[..., 0] - state[:1, :, 0]) / 3.0
+    quiet = type(panel)(**{name: getattr(panel, name) for name in panel.__slots__} | {"state": state})
+    constants = [
+        FilteredHistorical(scale="front").fit(quiet.until(quiet.known_at[rows - 1])).scale.coefficients[0]
+        for rows in (100, 1200)
+    ]
+    for constant, steps in zip(constants, (2 * 99, 2 * 1199), strict=True):
+        anchor = ANCHOR_DAYS * 4.0
+        assert constant == pytest.approx(np.log((steps / 9.0 + anchor) / (steps + anchor)), abs=0.15)
+
+
+def test_anchored_residuals_have_variance_one_and_mean_zero(make_panel):
+    values = FilteredHistorical(scale="front").fit(make_panel(rows=400)).residuals.values[..., 0]
+    np.testing.assert_allclose((values**2).mean(axis=0), 1.0, rtol=1e-12)
+    np.testing.assert_allclose(values.mean(axis=0), 0.0, atol=1e-12)
 
 
 def test_flat_moves_with_the_root_of_the_return_scale(make_panel):

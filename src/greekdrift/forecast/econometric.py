@@ -2,9 +2,9 @@
 
 Joint base-step increments are divided by the scale that was known at their start; the residuals, centred, are
 redrawn in blocks (stationary bootstrap) and multiplied by the scale of the moment, which the path itself updates.
-Source: Barone-Adesi, Giannopoulos & Vosper (1999). Names: `fhs:hari` (the bar), `fhs:haris`, `fhs:harit`, `fhs:ewma`;
-`-flat` scales the other factors by the square root of the return's scale, `:pool` shares the residuals of all
-underlyings.
+Source: Barone-Adesi, Giannopoulos & Vosper (1999). Names: `fhs:hari` (the bar), `fhs:haris`, `fhs:harit`,
+`fhs:front`, `fhs:ewma`; `-flat` scales the other factors by the square root of the return's scale, `:pool` shares the
+residuals of all underlyings.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from greekdrift.forecast import bootstrap
 from greekdrift.forecast import scale as scales
 from greekdrift.forecast.forecaster import checked_horizons, checked_origin, scenarios
 from greekdrift.forecast.memory import Memory, memory, moves
-from greekdrift.forecast.scale import KINDS, Clockwork, Kind, Scale
+from greekdrift.forecast.scale import ANCHORED, KINDS, Clockwork, Kind, Scale
 from greekdrift.forecast.steps import Steps, path_of_steps, steps
 from greekdrift.forecast.walk_kernel import COMPILED, MICROSECONDS_PER_HOUR, Picked, walked
 
@@ -141,9 +141,9 @@ def walk(
 class FilteredHistorical:
     """Filtered historical simulation.
 
-    `scale` of the return: "hari", "haris", "harit" or "ewma". `flat`: the other factors move with the square root of
-    it, else with an exponential average of their own over `own_steps` steps. `pool`: residuals of all underlyings are
-    shared. Blocks have `mean_block` steps on average.
+    `scale` of the return: "hari", "haris", "harit", "front" or "ewma". `flat`: the other factors move with the square
+    root of it, else with an exponential average of their own over `own_steps` steps. `pool`: residuals of all
+    underlyings are shared. Blocks have `mean_block` steps on average.
     """
 
     invariances: ClassVar[tuple[str, ...]] = ("level", "scale", "permutation")
@@ -203,4 +203,7 @@ def standardised(
     fitted = scales.fit(panel, past, kind=kind, flat=flat, clock=clock, origin=base.origin, target=base.target)
     today = fitted.at(past.rows(base.origin), panel.state[base.origin], panel.as_of[base.origin])
     values = base.values / (today * np.sqrt(base.elapsed / panel.step_hours)[:, None, None])
-    return fitted, values - values.mean(axis=0)
+    values -= values.mean(axis=0)
+    if kind in ANCHORED:
+        values[..., fitted.forward] /= np.sqrt(np.mean(values[..., fitted.forward] ** 2, axis=0)) + 1e-16
+    return fitted, values

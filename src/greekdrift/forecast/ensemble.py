@@ -72,8 +72,8 @@ class Pool:
 
     @property
     def name(self) -> str:
-        """`pool`."""
-        return "pool"
+        """`pool`, with its laws where they are not the usual ones, such as `pool:hari+front-flat:pool`."""
+        return "pool" if self.laws == LAWS else f"pool:{'+'.join(self.laws)}"
 
     def fit(self, panel: Panel) -> PoolPredictor:
         """Every member fitted on the panel."""

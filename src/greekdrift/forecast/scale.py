@@ -4,14 +4,16 @@ Return, per hour, a log-HAR with exponential windows, implied level and leverage
     ln h = ln V₃ + β₀ + β₁ ln(V₁/V₃) + β₂ ln(V₂/V₃) + β₃ ln(σ²/V₃) + β₄ bad₁ + β₅ bad₂ [+ calendar ("haris")]
 V₁, V₂, V₃ are the variances an hour remembered for a day, a week and a month, σ² the implied one, bad = news / √(V₃ τ)
 where negative, all differences clipped at ±3. "harit" adds the slope of the short end, 2 ln(σ_front/σ), to both: where
-options expire every day, their implied volatility knows weekends and events. None has a unit, so every underlying
-shares the coefficients. "ewma" is h = exponential average with decay 0.94 a step (RiskMetrics 1996).
+options expire every day, their implied volatility knows weekends and events. "front" has the columns of "harit" but
+starts at h = σ_front², what the market says of the next day, and leaves it slowly: its constant too is shrunk, to 0.
+None has a unit, so every underlying shares the coefficients. "ewma" is h = exponential average with decay 0.94 a step
+(RiskMetrics 1996).
 The other factors: the exponential average of themselves, or (flat) a constant times the square root of the
 return's scale.
 
 Coefficients maximise the likelihood of Student's t with 4 degrees of freedom, which is concave in them, minus a
-penalty towards `PRIOR`; the constant is then set so that residuals have variance 1. The shape of what remains is
-not t but whatever the residuals show.
+penalty towards `PRIOR`; the constant is then set so that residuals have variance 1 (that of "front" part of the way
+only, and its residuals are brought there). The shape of what remains is not t but whatever the residuals show.
 Source: Corsi (2009), Corsi & Renò (2012), Bollerslev et al. (2018). Units: variances per hour, scales per base step.
 """
 
@@ -29,8 +31,12 @@ from greekdrift.features.calendar import hours_since_thursday, weekend_share
 from greekdrift.features.history import Panel
 from greekdrift.forecast.memory import Memory
 
-Kind = Literal["ewma", "hari", "haris", "harit"]
-KINDS: tuple[Kind, ...] = ("ewma", "hari", "haris", "harit")
+Kind = Literal["ewma", "hari", "haris", "harit", "front"]
+KINDS: tuple[Kind, ...] = ("ewma", "hari", "haris", "harit", "front")
+SLOPED: tuple[Kind, ...] = ("harit", "front")
+"""Kinds with the slope of the short end among their regressors."""
+ANCHORED: tuple[Kind, ...] = ("front",)
+"""Kinds whose constant is shrunk to 0, so that their residuals are brought to variance 1 by themselves."""
 
 DAY, WEEK, MONTH, OWN, RISKMETRICS = range(5)
 EWMA_DECAY = 0.94
@@ -40,11 +46,14 @@ PRIOR: Mapping[Kind, tuple[float, ...]] = {
     "hari": (0.0, 0.15, 0.45, 0.35, -0.12, -0.30),
     "haris": (0.0, 0.15, 0.45, 0.35, -0.12, -0.30, -1.1, -0.3, -0.1),
     "harit": (0.0, 0.10, 0.10, 0.80, -0.05, -0.20, 1.0, -0.3, -0.1, -0.1),
+    "front": (0.0, 0.0, 0.0, 1.0, 0.0, -0.20, 1.0, -0.3, -0.1, -0.1),
 }
 """Where the coefficients start. "hari" and "haris": BTC and ETH, six-hour steps, 2022 to June 2025, with BTC's DVOL.
-"harit": the front variance is what the market expects next, one for one, weekends mostly included."""
+"harit": the front variance is what the market expects next, one for one, weekends mostly included. "front": nothing
+but that, for a fall of the last week and the hours within the day."""
 PRIOR_DAYS = 100.0
-"""Days of one underlying that the prior counts for."""
+ANCHOR_DAYS = 400.0
+"""Days of one underlying that the prior counts for; of the anchored kinds."""
 IMPLIED_FACTORS = ("atm_7", "atm_14", "atm_30")
 
 
@@ -166,7 +175,7 @@ def regressors(
         np.minimum(memory.news[..., DAY, :, forward] / np.sqrt(month * clock.memories[DAY]), 0.0),
         np.minimum(memory.news[..., WEEK, :, forward] / np.sqrt(month * clock.memories[WEEK]), 0.0),
     ]
-    if kind == "harit":
+    if kind in SLOPED:
         columns.append(2.0 * (state[..., places.front] - state[..., places.implied]))
     if kind != "hari":
         columns += [np.broadcast_to(wave[..., None], month.shape) for wave in calendar_waves(clock, moment)]
@@ -201,8 +210,10 @@ def fit(
         rate = variances(known, clock.memories, long_run)
         columns = regressors(kind, clock, places, rate, known, panel.state[origin], panel.as_of[origin])
         squares = values[..., places.forward] ** 2 / elapsed[..., 0] / rate[..., MONTH, :, places.forward]
-        coefficients = likeliest(columns, squares, prior=PRIOR[kind], prior_steps=PRIOR_DAYS * 24.0 / clock.step_hours)
-        coefficients[0] += np.log(np.mean(squares * np.exp(-columns @ coefficients)) + 1e-12)
+        days = ANCHOR_DAYS if kind in ANCHORED else PRIOR_DAYS
+        coefficients = likeliest(columns, squares, prior=PRIOR[kind], prior_steps=days * 24.0 / clock.step_hours)
+        anchor = days * 24.0 / clock.step_hours if kind in ANCHORED else 0.0
+        coefficients[0] = _constant(columns, squares, coefficients, anchor_steps=anchor)
     return Scale(
         kind=kind,
         is_flat=flat,
@@ -211,6 +222,15 @@ def fit(
         coefficients=coefficients,
         long_run=long_run,
     )
+
+
+def _constant(columns: ndarray, squares: ndarray, coefficients: ndarray, *, anchor_steps: float) -> float:
+    """Log mean square that the other coefficients leave, with `anchor_steps` steps of mean square 1 beside it."""
+    fitted = columns @ coefficients
+    if anchor_steps == 0.0:
+        return float(coefficients[0] + np.log(np.mean(squares * np.exp(-fitted)) + 1e-12))
+    left = np.sum(squares * np.exp(coefficients[0] - fitted))
+    return float(np.log((left + anchor_steps) / (squares.size + anchor_steps)))
 
 
 def likeliest(

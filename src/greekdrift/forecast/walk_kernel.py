@@ -14,12 +14,12 @@ from numba.extending import register_jitable
 from numpy import ndarray
 
 from greekdrift.forecast.memory import Memory
-from greekdrift.forecast.scale import CLIP, DAY, MONTH, OWN, RISKMETRICS, WEEK, Scale, calendar_waves
+from greekdrift.forecast.scale import CLIP, DAY, MONTH, OWN, RISKMETRICS, SLOPED, WEEK, Scale, calendar_waves
 from greekdrift.greeks.compiled import strict
 from greekdrift.greeks.elementary import exp, log
 
 MICROSECONDS_PER_HOUR = 3.6e9
-COMPILED = ("ewma", "hari", "haris", "harit")
+COMPILED = ("ewma", "hari", "haris", "harit", "front")
 """Kinds of scale that the loop knows."""
 COLUMNS = 6
 """Regressors that every log-HAR has: constant, day, week, implied, bad news twice."""
@@ -89,7 +89,7 @@ def _calendar(scale: Scale, moment: ndarray, lengths: ndarray) -> tuple[Float[nd
     steps = np.round(lengths * MICROSECONDS_PER_HOUR).astype("timedelta64[us]")
     starts = moment + np.concatenate([[np.timedelta64(0, "us")], np.cumsum(steps[:-1])])
     waves = np.clip(np.stack(calendar_waves(scale.clock, starts), axis=-1), -CLIP, CLIP)
-    slope = float(scale.coefficients[COLUMNS]) if scale.kind == "harit" else 0.0
+    slope = float(scale.coefficients[COLUMNS]) if scale.kind in SLOPED else 0.0
     return waves @ scale.coefficients[-3:], slope
 
 
