@@ -77,7 +77,8 @@ def forecast_books(
     banded = tuple(_banded(chain, accounts, held, scenarios.horizons))
     labels = tuple(dict.fromkeys(one.band.label for one in banded))
     quantities = (PNL, *(f"{name} of {one}" for name in names for one in chain.underlyings), *labels)
-    cube = np.zeros((len(quantities), len(scenarios.horizons), len(accounts), scenarios.n))
+    cube = np.empty((len(quantities), len(scenarios.horizons), len(accounts), scenarios.n))
+    cube[0] = 0.0
     now = np.zeros((len(accounts), len(quantities)))
     for at in range(len(quantities) - len(labels), len(quantities)):
         cube[at], now[:, at] = np.nan, np.nan
@@ -86,7 +87,7 @@ def forecast_books(
         at = place[one.band.label]
         cube[at, :, one.account], now[one.account, at] = one.offset, one.offset
     made = _Sums(place=place, cube=cube, now=now)
-    for underlying in dict.fromkeys(held.underlying.tolist()):
+    for underlying in chain.underlyings:
         mine = [one for one in banded if one.band.underlying == underlying and not is_collateral(one.band)]
         _add_books(
             chain, held, mine, underlying, names, surface=surface, scenarios=scenarios, made=made,
@@ -122,6 +123,8 @@ def _banded(
 ) -> Iterator[Banded]:
     """Every band of every account; shares are worked out once for all bands that count alike."""
     known: dict[Key, Shares] = {}
+    if not any(account.mandate is not None and account.mandate.bands for account in accounts):
+        return
     years = chain.time_to_expiry[held.rows].tolist()
     left = np.array([remaining(one, horizons) for one in years]).reshape(-1, len(horizons)).T
     for at, account in enumerate(accounts):
@@ -158,6 +161,11 @@ def _add_books(
     own = held.underlying == underlying
     owners = np.flatnonzero(np.any(held.contracts[:, own] != 0.0, axis=1))
     row_of = {int(owner): at for at, owner in enumerate(owners)}
+    if len(owners) < len(held.contracts):
+        for name in names:
+            made.cube[made.place[f"{name} of {underlying}"]] = 0.0
+    if not owners.size:
+        return
     table, rows = [*held.contracts[np.ix_(owners, own)]], []
     for one in banded:
         if one.band.tenor_days is None and one.account in row_of:

@@ -252,7 +252,12 @@ def _add(cubes: Found, weights: Weights, found: Found, block: slice, hours: Rows
         if np.any(cube):
             total = np.zeros((cube.shape[0] * cube.shape[1], weights.shape[0]))
             revalue_kernel.weighted(np.ascontiguousarray(cube).reshape(len(total), -1), by_row, total)
-            found[name][block, hours] += total.reshape(*cube.shape[:2], -1)
+            to = found[name][block]
+            part = total.reshape(*cube.shape[:2], -1)
+            if hours.size == to.shape[1]:
+                to += part
+            else:
+                to[:, hours] += part
 
 
 def _in_order(terms: Weights) -> Float[ndarray, " account"]:
