@@ -24,6 +24,7 @@ VARIANTS: tuple[Component, ...] = (
     Component(use="historical", chained=True),
     Component(use="fhs", scale="haris"),
     Component(use="fhs", scale="harit"),
+    Component(use="fhs", scale="front"),
     Component(use="fhs", scale="haris", flat=True, pool=True),
     Component(use="fhs", scale="ewma", pool=True),
     Component(use="garch", asymmetric=False),
