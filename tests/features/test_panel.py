@@ -216,3 +216,21 @@ def test_years_of_sessions_become_a_panel(shared: Path) -> None:
     assert np.isfinite(panel.features[1:]).all()
     month = panel.increments(24.0 * 21.0)
     assert len(month) == 5032 - 21
+
+
+def test_no_changed_byte_of_the_stored_states_is_used(tmp_path: Path) -> None:
+    day = np.array(["2026-01-01"], dtype="datetime64[us]")
+    values = np.random.default_rng(0).normal(size=(1, 2, 3))
+    honest = states.States(as_of=day, known_at=day, values=values, key=np.array(["k"]), source_digest="d")
+    path = tmp_path / "states.npz"
+    honest.write(path)
+    content = path.read_bytes()
+    for at in range(0, len(content), 5):
+        changed = bytearray(content)
+        changed[at] ^= 1 << (at % 8)
+        path.write_bytes(bytes(changed))
+        seen = states.States.read(path)
+        if seen is not None:
+            for name in ("as_of", "known_at", "values", "key"):
+                np.testing.assert_array_equal(getattr(seen, name), getattr(honest, name))
+            assert seen.source_digest == "d"

@@ -1,7 +1,9 @@
 """Arrays mapped from disk: what comes back, what a writer that dies leaves, and what is not used."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -67,6 +69,34 @@ def test_damaged_arrays_are_removed_not_used(folder: Path, damage: str, caplog: 
     assert blocks.read(folder) is None
     assert not folder.exists()
     assert "made again" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["state.npy", "as_of.npy", blocks.FACTS])
+def test_no_changed_byte_is_used(folder: Path, name: str) -> None:
+    content = {path.name: path.read_bytes() for path in folder.iterdir()}
+    for at in range(0, len(content[name]), 3):
+        changed = bytearray(content[name])
+        changed[at] ^= 1 << (at % 7)
+        folder.mkdir(exist_ok=True)
+        for other, whole in content.items():
+            (folder / other).write_bytes(bytes(changed) if other == name else whole)
+        assert blocks.read(folder) is None, (name, at)
+
+
+def test_writers_at_once_leave_one_whole_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "made"
+    start = Barrier(8)
+
+    def work(number: int) -> float:
+        start.wait()
+        blocks.write(folder, {"state": np.arange(5000.0)}, {"n": 1})
+        found = blocks.read(folder)
+        assert found is not None
+        return float(found.arrays["state"].sum())
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(work, range(8))) == {np.arange(5000.0).sum()}
+    assert [path.name for path in tmp_path.iterdir()] == ["made"]
 
 
 def test_what_cannot_be_stored_is_refused(tmp_path: Path) -> None:

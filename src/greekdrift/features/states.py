@@ -3,10 +3,12 @@
 import hashlib
 import logging
 import os
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from threading import get_ident
 from typing import Protocol, runtime_checkable
 from zipfile import BadZipFile
 
@@ -59,14 +61,14 @@ class States:
             with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 columns = {name: file[name] for name in ("as_of", "known_at", "values", "key")}
                 return cls(**columns, source_digest=str(file["source_digest"]))
-        except (BadZipFile, KeyError, ValueError, OSError) as problem:
+        except (BadZipFile, zlib.error, KeyError, ValueError, OSError, EOFError, RuntimeError, SyntaxError) as problem:
             log.warning("fitted states in %s cannot be used (%s); they are fitted again", path.name, problem)
             return None
 
     def write(self, path: Path) -> None:
         """Writes a file in one step: another process sees the old one or the new one."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(f".{os.getpid()}.tmp")
+        unfinished = path.with_suffix(f".{os.getpid()}.{get_ident()}.tmp")
         with unfinished.open("wb") as file:
             np.savez_compressed(
                 file,

@@ -1,7 +1,8 @@
 """Arrays on disk that are mapped into memory, not read: a folder of .npy files and what they are.
 
-A folder appears in one step or not at all, is never changed, and is held against the SHA-256 of each array when it
-is opened. Only the pages that are used take memory, and processes share them.
+A folder appears in one step or not at all, is never changed, and is held against the SHA-256 of each file (what says
+how its bytes are to be read included) when it is opened. Only the pages that are used take memory, and processes
+share them.
 """
 
 import hashlib
@@ -12,6 +13,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 import numpy as np
@@ -37,7 +39,7 @@ def write(folder: Path, arrays: Mapping[str, ndarray], facts: Mapping[str, Any])
 
     Names are letters, digits and underscores; the facts are what JSON can hold.
     """
-    unfinished = folder.with_name(f"{folder.name}.{os.getpid()}.tmp")
+    unfinished = folder.with_name(f"{folder.name}.{os.getpid()}.{get_ident()}.tmp")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     for name, array in arrays.items():
@@ -45,8 +47,9 @@ def write(folder: Path, arrays: Mapping[str, ndarray], facts: Mapping[str, Any])
             raise DataError(f'block "{name}" of {array.dtype} cannot be stored; give a plain name and plain numbers.')
         plain = _plain(array)
         np.save(unfinished / f"{name}.npy", plain, allow_pickle=False)
-    told = {"facts": dict(facts), "sha256": {name: _sha256(_plain(array)) for name, array in arrays.items()}}
-    (unfinished / FACTS).write_text(json.dumps(told, allow_nan=False), encoding="utf-8")
+    told = {"facts": dict(facts), "files": {name: _sha256(unfinished / f"{name}.npy") for name in arrays}}
+    text = json.dumps({"told": told, "sha256": _digest(told)}, allow_nan=False)
+    (unfinished / FACTS).write_text(text, encoding="utf-8")
     try:
         unfinished.rename(folder)
     except OSError:
@@ -60,13 +63,22 @@ def read(folder: Path) -> Blocks | None:
     if not folder.is_dir():
         return None
     try:
-        told = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-        arrays = {name: _mapped(folder / f"{name}.npy", expected) for name, expected in told["sha256"].items()}
+        told = _told(folder / FACTS)
+        arrays = {name: _mapped(folder / f"{name}.npy", expected) for name, expected in told["files"].items()}
         return Blocks(arrays=arrays, facts=told["facts"])
-    except (OSError, ValueError, KeyError, TypeError, EOFError) as problem:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
         log.warning("stored arrays in %s cannot be used (%s); they are made again", folder.name, problem)
         shutil.rmtree(folder, ignore_errors=True)
         return None
+
+
+def _told(path: Path) -> Mapping[str, Any]:
+    """Facts and digests of a folder, with the content that they were written with."""
+    read = json.loads(path.read_text(encoding="utf-8"))
+    told: Mapping[str, Any] = read["told"]
+    if _digest(told) != read["sha256"]:
+        raise ValueError(f"{path.name} has changed")
+    return told
 
 
 def _plain(array: ndarray) -> ndarray:
@@ -78,15 +90,20 @@ def _plain(array: ndarray) -> ndarray:
 
 def _mapped(path: Path, expected: str) -> ndarray:
     """One array, read-only and with the content that it was written with."""
-    found: ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
-    if _sha256(found) != expected:
+    if _sha256(path) != expected:
         raise ValueError(f"{path.name} has changed")
+    found: ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     return found
 
 
-def _sha256(array: ndarray) -> str:
-    """SHA-256 of a contiguous array's bytes."""
-    return hashlib.sha256(array.data.cast("B") if array.size else b"").hexdigest()
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _digest(told: Mapping[str, Any]) -> str:
+    """SHA-256 of plain facts, whatever their order."""
+    return hashlib.sha256(json.dumps(told, allow_nan=False, sort_keys=True).encode()).hexdigest()
 
 
 def instants(block: ndarray) -> ndarray:
