@@ -10,8 +10,8 @@ from greekdrift.forecast.forecaster import Forecaster
 from greekdrift.forecast.steps import steps
 
 QUICK: Mapping[str, dict[str, object]] = {
-    "boosted": {"iterations": 4},
-    "calibrated": {"origins": 40, "refits": 2},
+    "boosted": {"iterations": 2},
+    "calibrated": {"origins": 24, "refits": 2},
     "drift_net": {"members": 1, "epochs": 2, "draws": 8, "batch_draws": 4},
     "outside": {"call": "tests.forecast.registry:resampled", "label": "resampled"},
 }

@@ -16,8 +16,8 @@ from greekdrift.units import datetime64, from_datetime64
 HORIZONS = (6.0, 24.0)
 FACTORS = ("forward", "atm_7", "atm_30", "skew_30")
 FIRST = 560
-ORIGINS = range(FIRST, 1000, 20)
-DRAWS = 200
+ORIGINS = range(FIRST, 1000, 22)
+DRAWS = 160
 LEVEL = 0.8
 
 

@@ -106,28 +106,32 @@ class Boosted:
         """The filtered law, then the trees of each factor on all horizons and underlyings together."""
         base = FilteredHistorical(scale=self.scale).fit(panel)
         seen, target = _examples(base, panel)
-        models = [
-            self._model(seen[:, at], target[:, at], level) for at in range(len(panel.factors)) for level in LEVELS
-        ]
-        return BoostedPredictor(name=self.name, base=base, trees=forests(models))
+        return BoostedPredictor(name=self.name, base=base, trees=forests(self._models(seen, target)))
 
-    def _model(self, seen: ndarray, target: ndarray, level: float) -> object:
-        from sklearn.ensemble import HistGradientBoostingRegressor  # noqa: PLC0415 - predicting needs no sklearn
+    def _models(self, seen: ndarray, target: ndarray) -> list[object]:
+        """One fitted model for each factor and level, factors outermost."""
+        from sklearn.base import clone  # noqa: PLC0415 - predicting needs no sklearn
+        from sklearn.ensemble import HistGradientBoostingRegressor  # noqa: PLC0415
         from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # noqa: PLC0415
 
-        model = HistGradientBoostingRegressor(
-            loss="quantile",
-            quantile=level,
-            learning_rate=self.rate,
-            max_iter=self.iterations,
-            max_leaf_nodes=self.leaves,
-            min_samples_leaf=max(20, int(self.leaf_share * len(target))),
-            max_bins=64,
-            early_stopping=False,
-            random_state=0,
-        )
+        model = {
+            level: HistGradientBoostingRegressor(
+                loss="quantile",
+                quantile=level,
+                learning_rate=self.rate,
+                max_iter=self.iterations,
+                max_leaf_nodes=self.leaves,
+                min_samples_leaf=max(20, int(self.leaf_share * len(target))),
+                max_bins=64,
+                early_stopping=False,
+                random_state=0,
+            )
+            for level in LEVELS
+        }
         with threadpool_limits(limits=1):  # sums in one order: the same bytes on every machine
-            return model.fit(seen, target)
+            return [
+                clone(model[level]).fit(seen[:, at], target[:, at]) for at in range(target.shape[1]) for level in LEVELS
+            ]
 
 
 def _examples(base: FilteredPredictor, panel: Panel) -> tuple[ndarray, ndarray]:
