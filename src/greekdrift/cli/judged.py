@@ -68,12 +68,13 @@ def in_time(experiment: Experiment, panel: Panel, *, given: Iterable[str] = ()) 
     settings = evaluation_of(experiment)
     span = f"{stamp(from_datetime64(panel.known_at[0]))} … {stamp(from_datetime64(panel.known_at[-1]))}"
     if not {"evaluation", "evaluation.start"} & set(words) and not _fits(panel, settings.start):
-        changed["start"] = _start(panel)
+        start = _start(panel)
+        changed["start"] = stamp(start)
         say(
             f"[yellow]the experiment starts its test on {stamp(settings.start)}, which does not fit data of {span}[/]: "
-            f"origins from {stamp(changed['start'])} on; choose with --set evaluation.start=…"
+            f"origins from {changed['start']} on; choose with --set evaluation.start=…"
         )
-        if settings.end is not None and settings.end <= changed["start"]:
+        if settings.end is not None and settings.end <= start:
             changed["end"] = None
     if not {"evaluation", "evaluation.horizons"} & set(words):
         changed |= _hours(settings, panel.step_hours)
@@ -143,7 +144,7 @@ def after(experiment: Experiment, model: Fixed) -> Experiment:
     start = max(settings.start, model.learnt_until + timedelta(microseconds=1))
     if start != settings.start:
         say(f"{escape(model.name)} learnt until {stamp(model.learnt_until)}: origins only after it")
-    return experiment.but(evaluation=Options(**{**experiment.evaluation.options, "start": start}))
+    return experiment.but(evaluation=Options(**{**experiment.evaluation.options, "start": stamp(start)}))
 
 
 def other_model(name: str, experiment: Experiment) -> Forecaster:

@@ -6,14 +6,14 @@ off goes on with the forecasters that are missing.
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from greekdrift.book import digest
-from greekdrift.config.table import FORECASTERS
+from greekdrift.config.table import FORECASTERS, Component
 from greekdrift.errors import InputError
 from greekdrift.evaluate.fixed import Fixed
 from greekdrift.evaluate.results import NO_CHANGE, Results, Scores
@@ -21,7 +21,7 @@ from greekdrift.evaluate.settings import Settings
 from greekdrift.evaluate.truth import Truth
 from greekdrift.evaluate.walk import Progress, realised, walk
 from greekdrift.features.panel import Panel
-from greekdrift.features.provenance import code, identity, text_of
+from greekdrift.features.provenance import code, text_of
 from greekdrift.features.states import Digested, quotes_digest
 from greekdrift.forecast.forecaster import Forecaster
 from greekdrift.market import blocks
@@ -64,15 +64,21 @@ class Kept:
 
     def is_kept(self, forecaster: Forecaster) -> bool:
         """Whether the scores of a forecaster lie there whole."""
-        return blocks.read(self._place(forecaster)) is not None
+        place = self._place(forecaster)
+        return place is not None and blocks.read(place) is not None
 
     def walked(self, name: str, forecaster: Forecaster, *, progress: Progress | None = None) -> Results:
-        """The walk of one forecaster, from the folder or made and put there."""
+        """The walk of one forecaster, from the folder or made and put there.
+
+        One that has no identity, such as a function from outside, is walked each time.
+        """
         place = self._place(forecaster)
-        kept = blocks.read(place)
+        kept = None if place is None else blocks.read(place)
         if kept is not None:
             return self._results(name, kept)
         found = walk(self.panel, self.source, {name: forecaster}, self.settings, truth=self.truth(), progress=progress)
+        if place is None:
+            return found
         scores = found.of(name)
         arrays = {field: np.asarray(getattr(found, field)) for field in ("origin", "fold", "level")}
         arrays |= {field: getattr(found, field) for field in ("drift", "scale", "breach", "increment")}
@@ -81,8 +87,12 @@ class Kept:
         blocks.write(place, arrays, {**facts, "books": list(found.books)})
         return found
 
-    def _place(self, forecaster: Forecaster) -> Path:
-        return self.cache / f"walk-{digest([self.base, identity_of(forecaster)])[:24]}"
+    def _place(self, forecaster: Forecaster) -> Path | None:
+        try:
+            identity = identity_of(forecaster)
+        except InputError:
+            return None
+        return self.cache / f"walk-{digest([self.base, identity])[:24]}"
 
     def _results(self, name: str, kept: blocks.Blocks) -> Results:
         arrays, facts = kept.arrays, kept.facts
@@ -149,6 +159,8 @@ def _is_float(name: str) -> bool:
 def identity_of(forecaster: Forecaster) -> str:
     """SHA-256 of a forecaster: its values, the text behind its class and behind every forecaster that it names.
 
+    One whose values have no canonical form (a function, a connection) is refused: two of them might look the same.
+
     >>> from greekdrift.forecast.historical import Historical
     >>> identity_of(Historical()) == identity_of(Historical(mean_block=8.0))
     False
@@ -157,7 +169,15 @@ def identity_of(forecaster: Forecaster) -> str:
         return digest([forecaster.digest, forecaster.learnt_until, text_of(Fixed), text_of(type(forecaster.predictor))])
     words = set(re.findall(r"[a-z_]+", repr(forecaster)))
     named = [f"greekdrift.{FORECASTERS[word].partition(':')[0]}" for word in sorted(words & set(FORECASTERS))]
-    return digest([identity([forecaster]), [code(module) for module in named]])
+    values: Any = forecaster
+    if is_dataclass(forecaster):
+        values = {field.name: _plain(getattr(forecaster, field.name)) for field in fields(forecaster)}
+    return digest([text_of(type(forecaster)), values, [code(module) for module in named]])
+
+
+def _plain(value: Any) -> Any:
+    """A component of a configuration as its values, anything else as it is."""
+    return value.model_dump() if isinstance(value, Component) else value
 
 
 def _content(source: Source) -> str:
