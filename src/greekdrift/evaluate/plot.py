@@ -52,7 +52,7 @@ def _ratios(axes: Axes, card: Scorecard) -> None:
             axes.text(1.0, at, f"  {one.value:.2f}, out of view", va="center", fontsize="small")
     axes.axvline(1.0, color="black", linewidth=1.0)
     axes.set_yticks(range(len(card.forecasters)), [_plain(name) for name in card.forecasters])
-    axes.invert_yaxis()
+    axes.set_ylim(len(card.forecasters) - 0.5, -0.5)
     axes.set_xlabel(f"pooled CRPS loss / {_plain(card.bar)}, {card.headline:g} h (less is better)")
 
 

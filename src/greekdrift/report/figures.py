@@ -156,6 +156,45 @@ def scores(rows: Sequence[Mapping[str, Any]], *, bar: str) -> Figure:
         return figure
 
 
+def calibration(histograms: Mapping[str, Any], diagrams: Mapping[str, Any]) -> Figure:
+    """Share of the outcomes by tenth of the predicted distribution, and observed against stated breaches.
+
+    Each histogram holds `shares`, `lower`, `upper`; each diagram `forecast`, `frequency`, `lower`, `upper`. The last
+    forecaster is drawn strong with the band in which a calibrated one would lie, the others thin.
+    """
+    with rc_context(STYLE):
+        figure = Figure(figsize=(9.4, 3.0), layout="constrained")
+        left, right = figure.subplots(1, 2)
+        tenths, last = np.arange(1, 11), list(histograms)[-1]
+        left.axhline(0.1, color=INK, linewidth=1.0)
+        right.plot([0.0, 1.0], [0.0, 1.0], color=INK, linewidth=1.0)
+        for name, one in histograms.items():
+            _calibrated(left, tenths, one["shares"], one, is_own=name == last, label=name)
+        for name, one in diagrams.items():
+            _calibrated(right, one["forecast"], one["frequency"], one, is_own=name == last, label=name)
+        highest = max(
+            max(one["shares"]) for name, one in histograms.items() if max(one["shares"]) < 0.3 or name == last
+        )
+        left.set_ylim(0.0, 1.15 * highest)
+        left.set_xticks(tenths)
+        left.set_xlabel("tenth of the predicted distribution")
+        left.set_ylabel("share of the outcomes")
+        left.legend(frameon=False, fontsize=8, loc="lower center")
+        right.set_xlabel("stated probability of a breach")
+        right.set_ylabel("observed")
+        return figure
+
+
+def _calibrated(axes: Axes, x: Any, y: Any, ends: Mapping[str, Any], *, is_own: bool, label: str) -> None:
+    """One forecaster; its band too if it is the one shown."""
+    if not is_own:
+        axes.plot(x, y, color=QUIET, linewidth=0.8, alpha=0.5)
+        return
+    if ends["lower"] is not None:
+        axes.fill_between(x, ends["lower"], ends["upper"], color=FAN, alpha=SHADES[0][2], linewidth=0)
+    axes.plot(x, y, "o-", color=FAN, markersize=4, label=_plain(label))
+
+
 def image(figure: Figure, alt: str) -> str:
     """An `<img>` that holds the figure itself, so that the page needs nothing else."""
     file = BytesIO()

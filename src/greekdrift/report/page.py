@@ -217,7 +217,16 @@ def _scorecard(scorecard: Mapping[str, Any]) -> str:
     if scorecard.get("chart"):
         chart = figures.scores(scorecard["chart"], bar=scorecard["bar"])
         parts.append(f"<figure>{figures.image(chart, 'losses relative to the bar')}</figure>")
-    return "".join([*parts, table(scorecard["columns"], scorecard["rows"])])
+    parts.append(table(scorecard["columns"], scorecard["rows"]))
+    if scorecard.get("histograms"):
+        drawn = figures.calibration(scorecard["histograms"], scorecard.get("diagrams") or {})
+        words = "calibration: probability integral transform and reliability of breaches"
+        parts.append(f"<figure>{figures.image(drawn, words)}</figure>")
+    folded = [
+        f"<details><summary>{escape(one['title'])}</summary>{table(one['columns'], one['rows'])}</details>"
+        for one in scorecard.get("tables", ())
+    ]
+    return "".join([*parts, *folded])
 
 
 def _run(run: Mapping[str, Any]) -> str:
