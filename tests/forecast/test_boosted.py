@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -17,6 +19,14 @@ def test_quantiles_increase_and_the_return_has_median_zero(make_panel):
     assert found.shape == (3, 2, len(panel.factors), len(LEVELS))
     assert np.all(np.diff(found, axis=-1) >= 0.0)
     np.testing.assert_array_equal(found[..., 0, MIDDLE], 0.0)
+
+
+def test_quantiles_that_cross_are_sorted(make_panel):
+    panel = make_panel(rows=150)
+    predictor = Boosted(**QUICK).fit(panel)
+    crossed = replace(predictor, trees=replace(predictor.trees, start=predictor.trees.start[::-1].copy()))
+    found = crossed.quantiles(panel, np.array([6.0]))
+    assert np.all(np.diff(found, axis=-1) >= 0.0)
 
 
 def test_margins_are_those_of_the_trees_and_ranks_those_of_the_paths(make_panel):

@@ -6,7 +6,7 @@ import pytest
 from greekdrift.book import Scenarios
 from greekdrift.config import FORECASTERS, Component, build
 from greekdrift.errors import ConfigError, InputError
-from greekdrift.forecast.calibrated import Calibrated, calibrated, outcomes
+from greekdrift.forecast.calibrated import Calibrated, _effective, calibrated, outcomes
 from greekdrift.forecast.clock import Clock
 from greekdrift.forecast.gaussian import Gaussian
 from greekdrift.forecast.historical import Historical
@@ -95,6 +95,32 @@ def test_outcomes_are_counted_only_where_they_were_known(make_panel):
         assert len(rows) == len(levels)
         assert panel.hours[rows.max()] + hour <= panel.hours[-1] + 1.5
         assert np.all((levels > 0.0) & (levels < 1.0))
+
+
+def test_no_inner_fit_sees_what_it_is_scored_on(make_panel):
+    """The rows that each inner fit was shown, and the origins forecast from it: the origins come after."""
+    panel, seen = make_panel(rows=200), []
+
+    def learn(known):
+        def sample(history, horizons, n, random):
+            seen.append((len(known), len(history)))
+            return np.zeros((n, len(horizons), *history.state.shape[1:]))
+
+        return sample
+
+    outcomes(Outside(label="spy", learn=learn), panel, np.array([6.0, 24.0]), refits=3, origins=1000, seed=0)
+    assert len({fitted for fitted, _ in seen}) == 3
+    assert all(fitted <= origin < len(panel) for fitted, origin in seen)
+    assert len(seen) == len({origin for _, origin in seen})
+
+
+def test_overlapping_outcomes_count_once_a_horizon(make_panel):
+    panel = make_panel(rows=400)
+    rows = np.arange(100, 300)
+    assert _effective(panel, rows, 6.0) == pytest.approx(200.0, rel=0.05)
+    assert _effective(panel, rows, 24.0) == pytest.approx(50.0, rel=0.05)
+    assert _effective(panel, rows[::8], 24.0) == pytest.approx(25.0, rel=0.05)
+    assert _effective(panel, rows[:0], 24.0) == 0.0
 
 
 def test_a_short_past_gives_no_evidence_and_no_change(make_panel):

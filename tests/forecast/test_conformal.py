@@ -118,6 +118,15 @@ def test_unknown_outcomes_teach_nothing():
         _ = served.coverage
 
 
+def test_a_miss_too_many_unbounds_it_even_before_it_knows_enough_scores():
+    state = Conformal.start(1, level=0.95, rate=0.2)
+    low, high = np.array([0.0]), np.array([1.0])
+    assert state.interval(low, high)[1] == high
+    later = state.after(low, high, served=(low, high), observed=np.array([3.0]))
+    assert later.current[0] < 0.0
+    assert later.interval(low, high)[1] == np.inf
+
+
 def test_cells_learn_apart():
     lower, upper, observed = _series(5, 300)
     both = np.concatenate([observed, 4.0 * observed], axis=1)
