@@ -1,5 +1,6 @@
 # make demo : the main job on real packaged data.   make test : everything that CI runs.   make check : the fast gate.
-# make bench : the calculator beside its peers, in one run.   make campaign : the collector and all readers against faults.
+# make bench : the calculator beside its peers, in one run.   make bench-forecast : from a snapshot to a forecast.
+# make campaign : the collector and all readers against faults.
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
@@ -7,7 +8,7 @@ PIP    := $(BIN)/python -m pip install --disable-pip-version-check -c constraint
 WORKERS ?= 2
 PEERS  := $(VENV)/peers
 
-.PHONY: demo test check format lint types contracts tests bench campaign clean
+.PHONY: demo test check format lint types contracts tests bench bench-forecast campaign clean
 
 demo: $(VENV)/.demo
 	$(BIN)/greekdrift demo
@@ -33,6 +34,10 @@ tests: $(VENV)/.dev
 
 bench: $(VENV)/.dev $(PEERS)/.installed
 	PYTHONPATH=$(PEERS) $(BIN)/python benchmarks/calculator.py
+
+bench-forecast: $(VENV)/.dev
+	$(BIN)/python benchmarks/forecast.py
+	$(BIN)/python benchmarks/draws.py
 
 campaign: $(VENV)/.dev
 	$(BIN)/python -m campaigns.collect

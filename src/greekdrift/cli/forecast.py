@@ -24,7 +24,7 @@ Bands = Annotated[
 ]
 Oversample = Annotated[
     int,
-    typer.Option("--oversample", min=1, help="Paths drawn for each kept, one a stratum of returns; 8 halves errors."),
+    typer.Option("--oversample", min=1, help="Paths drawn for each kept, one a stratum of returns: less error."),
 ]
 Split = Annotated[bool, typer.Option("--split", help="Also by cause: clock, spot, level, skew, curvature, cross.")]
 
