@@ -29,6 +29,7 @@ VARIANTS: tuple[Component, ...] = (
     Component(use="fhs", scale="ewma", pool=True),
     Component(use="garch", asymmetric=False),
     Component(use="pool", laws=["ewma"]),
+    Component(use="pool", laws=["hari", "front-flat:pool"], common=True),
     Component(use="calibrated", base={"use": "historical"}, origins=40, refits=2),
 )
 

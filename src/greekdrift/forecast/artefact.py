@@ -43,6 +43,7 @@ PREDICTORS: Mapping[str, str] = {
     "garch": "forecast.garch:GarchPredictor",
     "gaussian": "forecast.gaussian:GaussianPredictor",
     "pool": "forecast.ensemble:PoolPredictor",
+    "pool_common": "forecast.ensemble:CommonPoolPredictor",
     "student": "forecast.student:StudentPredictor",
     "drift_net": "forecast.deep.predictor:DriftNetPredictor",
 }

@@ -60,10 +60,16 @@ class Residuals:
         paths = bootstrap.draw(
             self.following, n=n, length=length, mean_block=self.mean_block, random=random, without=without
         )
-        if self.is_pooled:
-            dealt = np.argsort(random.random((n, self.values.shape[1])), axis=1)
+        dealt = np.argsort(random.random((n, self.values.shape[1])), axis=1) if self.is_pooled else None
+        return self.along(paths, dealt)
+
+    def along(
+        self, paths: Int[ndarray, "scenario length"], dealt: Int[ndarray, "scenario underlying"] | None
+    ) -> Picked:
+        """The residuals of given steps; `dealt` says whose of them each underlying takes where they are pooled."""
+        if self.is_pooled and dealt is not None:
             return Picked(residuals=self.values / self.size, paths=paths, dealt=dealt, size=self.size)
-        same = np.broadcast_to(np.arange(self.values.shape[1]), (n, self.values.shape[1]))
+        same = np.broadcast_to(np.arange(self.values.shape[1]), (len(paths), self.values.shape[1]))
         return Picked(residuals=self.values, paths=paths, dealt=same, size=np.ones(self.size.shape))
 
 
