@@ -58,3 +58,20 @@ def test_a_component_within_a_component_is_checked_in_its_place() -> None:
     found = problems(component, FORECASTERS, document=document, place=("forecaster",), given=("seed",))
     assert found == ['x.yaml: forecaster.base.scael: is no option here; did you mean "scale"?']
     assert not problems(Component(use="calibrated"), FORECASTERS, document=document, place=(), given=("seed",))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"law": {"premum": 0.8}}, 'data.law: has no "premum"; did you mean "premium"?'),
+        ({"bates": {"weekent": 0.5}}, 'data.bates: has no "weekent"; did you mean "weekend"?'),
+        ({"bates": {"laws": {"BTC": {"calm": {"kapa": 2.0}}}}}, 'data.bates: laws BTC has no "calm"'),
+    ],
+)
+def test_unknown_keys_within_a_record_are_refused(options: dict[str, object], said: str) -> None:
+    component = Component(use="simulated", **options)
+    document = Document(name="x.yaml", values={})
+    (found,) = problems(component, SOURCES, document=document, place=("data",), given=("venue", "seed"))
+    assert found.startswith(f"x.yaml: {said}")
+    honest = Component(use="simulated", law={"premium": 0.8}, bates={"weekend": 0.5})
+    assert not problems(honest, SOURCES, document=document, place=("data",), given=("venue", "seed"))

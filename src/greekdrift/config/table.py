@@ -4,10 +4,11 @@ Nothing outside this table can be named by a configuration or an artefact.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import is_dataclass
 from importlib import import_module
 from inspect import Parameter, signature
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from pydantic import (
     BaseModel,
@@ -168,7 +169,7 @@ def unfit(
         else:
             typed, problem = _typed(parameters[name][0], value)
             if problem:
-                found.append(f"{where}: {problem}, got {value!r}")
+                found.append(f"{where}: {problem}")
             elif isinstance(typed, Component):  # the only components within components are forecasters
                 found += problems(typed, FORECASTERS, document=document, place=(*place, name), given=given)
     missing = [
@@ -213,6 +214,9 @@ def _parameters(kind: Any) -> dict[str, tuple[Any, bool]]:
 
 def _typed(annotation: Any, value: Any) -> tuple[Any, str | None]:
     """The value as its parameter's type, and what is wrong with it."""
+    unknown = _unknown(annotation, value)
+    if unknown:
+        return value, unknown
     try:
         adapter = TypeAdapter(annotation)
     except (PydanticSchemaGenerationError, PydanticUserError):
@@ -220,4 +224,28 @@ def _typed(annotation: Any, value: Any) -> tuple[Any, str | None]:
     try:
         return adapter.validate_json(json.dumps(value), strict=True), None
     except ValidationError as found:
-        return value, found.errors(include_url=False)[0]["msg"].replace("Input should be", "should be")
+        said = found.errors(include_url=False)[0]["msg"].replace("Input should be", "should be")
+        return value, f"{said}, got {value!r}"
+
+
+def _unknown(annotation: Any, value: Any) -> str | None:
+    """The first key within a value that its record has no field for: pydantic would pass over it."""
+    if not isinstance(value, Mapping):
+        return None
+    if not (isinstance(annotation, type) and is_dataclass(annotation)):
+        kind, inner = get_origin(annotation), get_args(annotation)
+        if isinstance(kind, type) and issubclass(kind, Mapping):
+            return _first(f"{name} {found}" for name, one in value.items() if (found := _unknown(inner[-1], one)))
+        return _first(found for one in inner if (found := _unknown(one, value)))
+    hints = {name: hint for name, (hint, _) in _parameters(annotation).items()}
+    for name, one in value.items():
+        if name not in hints:
+            return f'has no "{name}"; {nearest(name, hints)}'
+        found = _unknown(hints[name], one)
+        if found:
+            return f"{name} {found}"
+    return None
+
+
+def _first(texts: Iterable[str]) -> str | None:
+    return next(iter(texts), None)
