@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from greekdrift.errors import DataError
 from greekdrift.market import dates
+from greekdrift.market.csv_files import whole_rows
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 ENDINGS = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz", ".parquet")
@@ -96,8 +97,15 @@ def read(path: Path, of: Form) -> pd.DataFrame:
         if of.kind == "parquet":
             table = pq.read_table(path).to_pandas()
         else:
-            with text(path, of) as file:
-                table = pd.read_csv(file, sep=of.separator, decimal=of.decimal, skipinitialspace=True, low_memory=False)
+            with text(path, of) as file, whole_rows(path.name):
+                table = pd.read_csv(
+                    file,
+                    sep=of.separator,
+                    decimal=of.decimal,
+                    index_col=False,
+                    skipinitialspace=True,
+                    low_memory=False,
+                )
     except (
         pa.ArrowException,
         pd.errors.ParserError,

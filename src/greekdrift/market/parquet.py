@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 
 from greekdrift.book import Chain, Venue, digest
 from greekdrift.errors import DataError, nearest
-from greekdrift.market import quality, schema
+from greekdrift.market import csv_files, quality, schema
 from greekdrift.market.collect import manifest
 from greekdrift.market.pruning import row_groups
 from greekdrift.market.quality import Dropped
@@ -46,7 +46,7 @@ class _Group:
     def read(self) -> pd.DataFrame:
         """The rows, raw."""
         if self.metadata is None:
-            return _csv(self.path, columns=self.columns)
+            return csv_files.read(self.path, columns=self.columns)
         text = [name for name in TEXT if name in self.columns]
         with (
             readable(self.path),
@@ -260,7 +260,7 @@ def files(
 def _groups(path: Path, since: datetime | None, until: datetime | None) -> list[_Group]:
     """The row groups of a file that may hold snapshots of the stretch."""
     if path.suffix == ".csv":
-        return [_Group(path, 0, tuple(schema.needed(_csv(path, rows=0).columns, where=path.name)))]
+        return [_Group(path, 0, tuple(schema.needed(csv_files.read(path, rows=0).columns, where=path.name)))]
     with readable(path), pq.ParquetFile(path) as file:
         metadata, names = file.metadata, file.schema_arrow.names
     columns = tuple(schema.needed(names, where=path.name))
@@ -277,14 +277,6 @@ def readable(path: Path) -> Iterator[None]:
         raise
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as problem:
         raise DataError(f"{path} cannot be read as Parquet ({str(problem).strip()}); write it again.") from None
-
-
-def _csv(path: Path, *, columns: Sequence[str] | None = None, rows: int | None = None) -> pd.DataFrame:
-    try:
-        with path.open(encoding="utf-8") as text:
-            return pd.read_csv(text, usecols=None if columns is None else list(columns), nrows=rows)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as problem:
-        raise DataError(f"{path} cannot be read as CSV ({problem}); write it again.") from None
 
 
 def _pieces(groups: Sequence[_Group], join_minutes: float) -> list[_Piece]:
@@ -347,7 +339,7 @@ def _stamps(groups: Sequence[_Group]) -> tuple[np.ndarray, np.ndarray, list[str]
     path = groups[0].path
     columns = ["snapshot_ts_utc", "instrument_name"]
     if path.suffix == ".csv":
-        raw = _csv(path, columns=columns)
+        raw = csv_files.read(path, columns=columns)
     else:
         with (
             readable(path),

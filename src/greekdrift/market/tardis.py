@@ -25,6 +25,7 @@ from greekdrift.book import Chain, Venue
 from greekdrift.book.instrument import Instrument, parse
 from greekdrift.errors import ConfigError, DataError, InstrumentError, nearest
 from greekdrift.market import foreign, names, parity, quality, schema
+from greekdrift.market.csv_files import whole_rows
 from greekdrift.units import SECONDS_PER_YEAR, from_datetime64, stamp
 
 COLUMNS = (
@@ -146,15 +147,20 @@ def _pieces(path: Path, venue: Venue, chunk_rows: int, *, after: float) -> Itera
             pd.read_csv(
                 file,
                 sep=of.separator,
-                usecols=list(COLUMNS),
+                index_col=False,
                 dtype=types,
                 chunksize=chunk_rows,
             ) as reader,
         ):
-            for table in reader:
+            while True:
+                with whole_rows(path.name):
+                    whole = next(reader, None)
+                if whole is None:
+                    break
+                table = whole[list(COLUMNS)]
                 last = _check_rows(table, venue, last, row, path.name)
                 row += len(table)
-                table = table.sort_values("local_timestamp", kind="stable")  # noqa: PLW2901
+                table = table.sort_values("local_timestamp", kind="stable")
                 yield _Piece(
                     local=table["local_timestamp"].to_numpy(),
                     symbol=table["symbol"].astype(object).to_numpy(),

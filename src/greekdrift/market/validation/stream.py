@@ -15,7 +15,7 @@ from jaxtyping import Shaped
 from numpy import ndarray
 
 from greekdrift.errors import DataError
-from greekdrift.market import schema
+from greekdrift.market import csv_files, schema
 from greekdrift.market.parquet import readable
 from greekdrift.market.validation.door import times
 from greekdrift.market.validation.finding import Hits, at_moments
@@ -156,7 +156,7 @@ def _frames(path: Path, *, only: list[str] | None = None) -> Iterator[pd.DataFra
     Damage in any column that is read is a `DataError`, whichever are asked for.
     """
     if path.suffix == ".csv":
-        table = _csv(path)
+        table = csv_files.read(path)
         yield table[_read(table.columns, path)]
         return
     with readable(path), pq.ParquetFile(path) as file:
@@ -169,13 +169,6 @@ def _frames(path: Path, *, only: list[str] | None = None) -> Iterator[pd.DataFra
             start += len(frame)
         if not start:
             yield file.schema_arrow.empty_table().select(shown).to_pandas()
-
-
-def _csv(path: Path) -> pd.DataFrame:
-    try:
-        return pd.read_csv(path, encoding="utf-8", low_memory=False)
-    except (OSError, ValueError, KeyError, TypeError) as problem:
-        raise DataError(f"{path} cannot be read as CSV ({problem}); write it again.") from None
 
 
 def _read(present: Iterable[str], path: Path) -> list[str]:
