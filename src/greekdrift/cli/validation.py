@@ -107,7 +107,11 @@ def _described(path: Path, root: Path | None, severity: str, *, as_json: bool, e
         places = sum(one.count for one in bad)
         say(f"{len(off)} stated numbers do not hold, {places:,} places of severity {severity} or graver")
         raise typer.Exit(FOUND)
-    say(f"{found.name} is as described: {len(found.stated)} stated numbers hold, nothing of severity {severity}")
+    known = sum(bool(one.check.because) for one in found.stated)
+    say(
+        f"{found.name} is as described: {len(found.stated) - known} stated numbers hold, {known} differ as is known, "
+        f"nothing of severity {severity}"
+    )
 
 
 def _show_set(found: "SetValidation") -> None:
@@ -131,9 +135,16 @@ def _show_set(found: "SetValidation") -> None:
     if found.stated:
         table(
             "What the source states, measured again",
-            ("stated", "holds", "measured", "at least", "at most"),
+            ("stated", "holds", "measured", "at least", "at most", "why the data give another number"),
             [
-                (one.check.says, "yes" if one.holds else "NO", one.value, one.check.at_least, one.check.at_most)
+                (
+                    one.check.says,
+                    "yes" if one.holds and not one.check.because else "as known" if one.holds else "NO",
+                    one.value,
+                    one.check.at_least,
+                    one.check.at_most,
+                    one.check.because or None,
+                )
                 for one in found.stated
             ],
         )
@@ -165,6 +176,7 @@ def _set_summary(found: "SetValidation", examples: int) -> dict[str, Any]:
         "stated": [
             {
                 "says": one.check.says,
+                "because": one.check.because,
                 "figure": one.check.figure,
                 "measured": _number(one.value),
                 "at_least": one.check.at_least,

@@ -211,10 +211,13 @@ class Check(Section):
     """A number that the source states of its data, measured again: a figure of `market.validation.stated`.
 
     `key` and `column` say of what; `other` ("set/key") and `other_column` with what it is compared; `least_vega`
-    leaves options below it out.
+    leaves options below it out; events of `other` count `later_hours` later (of two bars that open at once, the end of
+    the longer). Bounds are the stated number as far as it is written; where the data give another, `because` says why
+    and the bounds hold what they give.
     """
 
     says: str
+    because: str = ""
     figure: str
     key: str = ""
     column: str = ""
@@ -222,6 +225,7 @@ class Check(Section):
     other_column: str = ""
     quantile: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
     hours: Hours | None = None
+    later_hours: float = 0.0
     scale: float = 1.0
     least_vega: float | None = None
     at_least: float | None = None

@@ -22,7 +22,6 @@ UNCHECKED = {
     "global_index_closes",
     "spx_option_flow_features",
     "vix_futures_term",
-    "vol_indices_daily",
 }
 """Sets whose README states no number that can be measured again, but that they load."""
 
@@ -200,3 +199,19 @@ def test_option_rows_that_cannot_be_are_refused(options: dict, tmp_path: Path) -
     table |= {"where": {}, "strike": "strke"}
     with pytest.raises(DataError, match='no column "strke"; did you mean "strike"'):
         written(options, tmp_path)
+
+
+def test_what_is_missing_and_what_opens_at_once_is_counted(described: dict, tmp_path: Path) -> None:
+    frame = pd.read_parquet(tmp_path / "bars.parquet")
+    frame.loc[frame.index[:3], "close"] = np.nan
+    frame.to_parquet(tmp_path / "bars.parquet")
+    other = described["tables"][1]
+    other["stamps"] = {**other["stamps"], "event_after_hours": 0.25}
+    same = {"says": "y", "figure": "same", "key": "A", "column": "close", "other": "B", "other_column": "close"}
+    described["checks"] = [
+        {"says": "x", "figure": "missing", "key": "A", "column": "close", "at_most": 3, "because": "three were taken"},
+        {**same, "later_hours": 0.75, "at_least": 212},
+        {**same, "at_most": 0},
+    ]
+    found = written(described, tmp_path).stated
+    assert [(one.value, one.holds) for one in found] == [(3.0, True), (212.0, True), (0.0, True)]

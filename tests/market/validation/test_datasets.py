@@ -198,3 +198,32 @@ def test_share_surfaces_of_2023_are_on_their_grid(data: Path):
         is_call=(surface["delta"] > 0.0).to_numpy(),
     )["delta"]
     assert np.median(np.abs(made - surface["delta"] / 100.0)) < 0.002
+
+
+def test_the_modelled_level_of_the_index_follows_vix(data: Path):
+    """Stated until 2020: correlation 0.995 of levels, 0.963 of changes, VIX about 2 points higher; here until 2015."""
+    factors = pd.read_parquet(data / "spx_ivs_factors" / "ivs_factors.parquet").set_index("date")
+    indices = pd.read_parquet(data / "vol_indices_daily" / "vol_indices.parquet")
+    level = factors["beta_1"] + factors["beta_2"] * np.exp(-np.sqrt((1.0 / 12.0) / 0.25))
+    vix = indices[indices["series"] == "VIX"].set_index("date")["close"] / 100.0
+    both = pd.DataFrame({"model": level, "vix": vix}).dropna()
+    assert len(both) == 5029
+    assert both.corr().iloc[0, 1] == pytest.approx(0.9957, abs=5e-5)
+    assert both.diff().dropna().corr().iloc[0, 1] == pytest.approx(0.9673, abs=5e-5)
+    assert 100.0 * (both["vix"] - both["model"]).mean() == pytest.approx(2.0, abs=0.1)
+
+
+def test_a_zero_of_the_dispersion_index_was_dropped(data: Path):
+    indices = pd.read_parquet(data / "vol_indices_daily" / "vol_indices.parquet")
+    days = set(indices.loc[indices["series"] == "DSPX", "date"].astype(str).str[:10])
+    assert {"2018-02-07", "2018-02-09"} <= days
+    assert "2018-02-08" not in days
+
+
+def test_forwards_lie_within_their_own_ranges(data: Path):
+    curve = pd.read_parquet(data / "deribit_term_structure_6h" / "forward_curve.parquet")
+    assert (curve["forward_min_usd"] <= curve["forward_price_usd"]).all()
+    assert (curve["forward_price_usd"] <= curve["forward_max_usd"]).all()
+    assert not curve.duplicated(["snapshot_ts_utc", "underlying", "expiry_ts_utc"]).any()
+    wide = (curve["forward_max_usd"] - curve["forward_min_usd"]) / curve["forward_price_usd"]
+    assert (wide.median(), wide.max()) == pytest.approx((7e-6, 4.36e-3), rel=0.1)

@@ -111,6 +111,11 @@ def _column(check: Check, series_of: SeriesOf) -> Values:
     return series_of(check.key).column(check.column)
 
 
+def _missing(check: Check, series_of: SeriesOf) -> float:
+    """Events without a value."""
+    return float(np.sum(np.isnan(_column(check, series_of))))
+
+
 def _quantile_of(check: Check, series_of: SeriesOf) -> float:
     return _quantile(_column(check, series_of), check.quantile)
 
@@ -141,7 +146,8 @@ def _crossed(check: Check, series_of: SeriesOf) -> float:
 def _common(check: Check, series_of: SeriesOf) -> tuple[Values, Values]:
     """Values of two series at the same events."""
     one, other = series_of(check.key), series_of(check.other)
-    _, left, right = np.intersect1d(one.event_time, other.event_time, return_indices=True)
+    later = other.event_time + np.timedelta64(round(check.later_hours * 3.6e9), "us")
+    _, left, right = np.intersect1d(one.event_time, later, return_indices=True)
     return one.column(check.column)[left], other.column(check.other_column)[right]
 
 
@@ -232,6 +238,7 @@ def _parity(check: Check, series_of: SeriesOf) -> float:
 
 SERIES: Mapping[str, Callable[[Check, SeriesOf], float]] = {
     "quantile": _quantile_of,
+    "missing": _missing,
     "step": _longest_step,
     "lacking": _lacking,
     "crossed": _crossed,
