@@ -341,7 +341,7 @@ def test_a_refused_connection_that_does_not_stop_talking_is_dropped_at_once(pres
                 await asyncio.sleep(0)
 
     streaming.also = flood
-    patience = replace(QUICK, queue=4, closing=60.0)
+    patience = replace(QUICK, queue=4, closing=6.0)
     tally, _, _ = run(streaming, tmp_path, count=1, every=3.0, patience=patience)
     assert (refused, tally.snapshots) == (1, 1)
 
