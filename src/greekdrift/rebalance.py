@@ -22,6 +22,7 @@ from greekdrift.errors import GreekdriftError, InputError
 from greekdrift.features.history import Panel
 from greekdrift.forecast.distribution import Forecast, forecast
 from greekdrift.forecast.forecaster import Predictor
+from greekdrift.forecast.novelty import Novelty
 from greekdrift.journal import Journal
 from greekdrift.journal.record import Decided, enter
 from greekdrift.policy.ahead import ahead, part
@@ -88,6 +89,7 @@ def rebalance(
     venue: Venue,
     now: datetime,
     predictor: Predictor | None = None,
+    novelty: Novelty | None = None,
     history: Panel | None = None,
     horizons: Sequence[float] = HORIZONS,
     n: int = 256,
@@ -100,10 +102,10 @@ def rebalance(
     """One decision per account, in the order of the accounts.
 
     `history` ends with the snapshot of this chain; without it, without a predictor, or with a chain known for longer
-    than `stale_after`, the deterministic rule decides. `previous_addons` are the add-ons of the cycle `hours_since`
-    ago, by account; a clock that went back counts as no time passed. Accounts of one name all HOLD, for nobody could
-    tell whose decision is whose. With a journal a decision counts once it is on disk: where that fails, every account
-    HOLDs.
+    than `stale_after`, the deterministic rule decides; so it does where `novelty` finds the history too unlike what the
+    predictor learnt from. `previous_addons` are the add-ons of the cycle `hours_since` ago, by account; a clock that
+    went back counts as no time passed. Accounts of one name all HOLD, for nobody could tell whose decision is
+    whose. With a journal a decision counts once it is on disk: where that fails, every account HOLDs.
     """
     now = aware(now)
     terms = _terms(horizons, hours_since)
@@ -120,7 +122,12 @@ def rebalance(
             else f"{names[account.account_id]} accounts are called {account.account_id}; give each a name of its own"
             for account in accounts
         ]
-        seen = _outlook(chain, cases, predictor, history, now=now, horizons=horizons, n=n, seed=seed, stale=stale_after)
+        reason = _no_forecast(chain, predictor, history, novelty, now=now, stale=stale_after)
+        seen = (
+            Outlook(revaluation=None, source="", reason=reason)
+            if reason
+            else _outlook(chain, cases, predictor, history, now=now, horizons=horizons, n=n, seed=seed)
+        )
         decisions = tuple(
             _decided(account, case, seen, terms, previous=held.get(account.account_id))
             for account, case in zip(accounts, cases, strict=True)
@@ -165,12 +172,10 @@ def _outlook(
     horizons: Sequence[float],
     n: int,
     seed: int,
-    stale: timedelta,
 ) -> Outlook:
-    reason = _no_forecast(chain, predictor, history, now=now, stale=stale)
     alive = [case for case in cases if isinstance(case, policy.Case)]
-    if reason or predictor is None or history is None or not alive:
-        return Outlook(revaluation=None, source="", reason=reason)
+    if predictor is None or history is None or not alive:
+        return Outlook(revaluation=None, source="", reason="")
     try:
         surface = fit.fit(chain, as_of=now)
     except GreekdriftError as problem:
@@ -187,7 +192,13 @@ def _outlook(
 
 
 def _no_forecast(
-    chain: Chain, predictor: Predictor | None, history: Panel | None, *, now: datetime, stale: timedelta
+    chain: Chain,
+    predictor: Predictor | None,
+    history: Panel | None,
+    novelty: Novelty | None,
+    *,
+    now: datetime,
+    stale: timedelta,
 ) -> str:
     """Why there can be no forecast; blank where there can."""
     if predictor is None:
@@ -200,7 +211,14 @@ def _no_forecast(
         return f"the history ends at {stamp(from_datetime64(history.as_of[-1]))}, the chain is of {stamp(chain.as_of)}"
     if history.known_at[-1] > datetime64(now):
         return f"the history is known at {stamp(from_datetime64(history.known_at[-1]))} only"
-    return ""
+    return "" if novelty is None else _too_new(novelty, history)
+
+
+def _too_new(novelty: Novelty, history: Panel) -> str:
+    try:
+        return novelty.judge(history).reason
+    except Exception as problem:  # noqa: BLE001  what cannot be judged is not usual; the deterministic rule decides then
+        return f"whether the market is usual could not be told: {type(problem).__name__}: {problem}"
 
 
 def _asked_for(cases: Sequence[policy.Case], scenarios: Scenarios) -> tuple[np.ndarray, tuple[str, ...]]:

@@ -186,6 +186,21 @@ def champion(model: str, *, uri: str) -> Champion:
     return Champion(model=model, version=str(version.version), run_id=version.run_id, source=version.source)
 
 
+def name_version(model: str, version: str, *, alias: str, uri: str, warn: Callable[[str], None] | None = None) -> bool:
+    """Gives a version of a registered model an alias, taking it from another; False, after one line, where it cannot.
+
+    What serves does not read it: the alias follows a decision that was made elsewhere.
+    """
+    try:
+        _client(uri).set_registered_model_alias(model, alias, version)
+    except Exception as problem:  # noqa: BLE001  (the record may fail in any way, the work may not)
+        (_print if warn is None else warn)(
+            f"the record at {uri} could not call version {version} of {model} {alias} ({_short(problem)})."
+        )
+        return False
+    return True
+
+
 def recorded(uri: str, *, limit: int = 50) -> Sequence[Mapping[str, Any]]:
     """The latest runs: id, name, status, start and metrics."""
     try:

@@ -30,6 +30,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": (MODEL, "Walk-forward scorecard against the baselines, with intervals."),
     "runs": (MODEL, "List recorded runs and their scores."),
     "report": (MODEL, "Build one self-contained HTML page of a run."),
+    "promote": (MODEL, "Put a run's model into production, where its gate holds; and back."),
+    "reproduce": (MODEL, "Make a run again from its record: the same bytes, or the first difference."),
     "forecast": (DECIDE, "How the Greeks, P&L and margin of a book will drift, with breach probabilities."),
     "propose": (DECIDE, "The verified adjustment of each account, or HOLD with reasons."),
     "serve": (DECIDE, "Serve forecasts and verified adjustments over HTTP."),

@@ -81,16 +81,21 @@ def score(
     """
     from greekdrift import track
     from greekdrift.cli.console import say
-    from greekdrift.cli.experiments import keep, note_run, parameters
+    from greekdrift.cli.experiments import forecaster_of, keep, note_run, parameters
+    from greekdrift.config import evaluation_of
     from greekdrift.evaluate import scorecard
+    from greekdrift.evaluate.stored import Kept
 
-    forecasters = _asked(experiment, own, only)
+    judged = forecaster_of(experiment.forecaster, experiment) if own is None else own
+    forecasters = _asked(experiment, judged, only)
+    kept = Kept.of(panel, source, evaluation_of(experiment), cache=runs / "cache")
     uri = experiment.tracking_uri or track.address(runs)
     with track.open_record(f"evaluate {experiment.name}", uri=uri, artefacts=runs / "artefacts") as record:
         record.params(parameters(experiment))
-        results = _walked(experiment, source, panel, forecasters, runs, workers=workers)
+        results = _walked(experiment, kept, forecasters, runs, workers=workers)
         card = scorecard(results, seed=experiment.seed)
         keep(path, "scorecard", card.plain())
+        _seal(path, experiment, kept, results, judged)
         (path / "scorecard.txt").write_text(card.text() + "\n", encoding="utf-8")
         (path / "scorecard.md").write_text(card.markdown(), encoding="utf-8")
         record.metrics({_metric(one): one.value for one in card.measures if one.metric in ("loss", "energy", "brier")})
@@ -109,25 +114,41 @@ def score(
     return card
 
 
+def _seal(path: Path, experiment: Any, kept: Any, results: Any, judged: Any) -> None:
+    """What the scorecard was made of, beside it: `greekdrift promote` and `reproduce` hold it against that."""
+    from greekdrift.evaluate.seal import SCORECARD, MadeScorecard, add_to_seal, program, sha256
+
+    made = MadeScorecard(
+        experiment=experiment.digest,
+        learning=experiment.learning,
+        data=kept.content,
+        program=program(judged),
+        sha256=sha256(path / SCORECARD),
+        judged=judged.name,
+        artefact=getattr(judged, "digest", None),
+        forecasters=tuple(results.scores),
+        folds=len(set(results.fold.tolist())),
+    )
+    add_to_seal(path, scorecard=made)
+
+
 def _asked(experiment: Any, own: Any, only: str | None) -> dict[str, Any]:
-    """Baselines and the experiment's forecaster, or `own` in its place, by name."""
+    """Baselines and the forecaster that is judged, by name."""
     from greekdrift.cli.experiments import forecaster_of
     from greekdrift.cli.judged import by_name, chosen
 
     made = [forecaster_of(baseline, experiment) for baseline in experiment.baselines]
-    made.append(forecaster_of(experiment.forecaster, experiment) if own is None else own)
+    made.append(own)
     return chosen(by_name(made), only)
 
 
-def _walked(experiment: Any, source: Any, panel: Any, forecasters: dict[str, Any], runs: Path, *, workers: int) -> Any:
+def _walked(experiment: Any, kept: Any, forecasters: dict[str, Any], runs: Path, *, workers: int) -> Any:
     """The walk of all; those that the experiment itself names may be walked in processes of their own."""
     from greekdrift.cli.console import progress, say
     from greekdrift.cli.experiments import forecasters_of
     from greekdrift.cli.walks import walk_apart
-    from greekdrift.config import evaluation_of
-    from greekdrift.evaluate.stored import Kept, stored_walk
+    from greekdrift.evaluate.stored import stored_walk
 
-    kept = Kept.of(panel, source, evaluation_of(experiment), cache=runs / "cache")
     missing = [name for name, one in forecasters.items() if not kept.is_kept(one)]
     if len(missing) < len(forecasters):
         say(f"walked before: {', '.join(name for name in forecasters if name not in missing)}")

@@ -126,7 +126,9 @@ Config = Annotated[Path, typer.Option("--config", help="Experiment file, like co
 Settings = Annotated[list[str] | None, typer.Option("--set", help="Override: key.path=value; repeatable.")]
 PerhapsChain = Annotated[Path | None, typer.Option("--chain", help="Chain file; else the latest of the data.")]
 Book = Annotated[Path | None, typer.Option("--book", help="Book file; else the experiment's.")]
-Model = Annotated[str | None, typer.Option("--model", help="Folder of a trained model, or a forecaster such as fhs.")]
+Model = Annotated[
+    str | None, typer.Option("--model", help="Folder of a trained model, production, or a forecaster such as fhs.")
+]
 History = Annotated[Path | None, typer.Option("--history", help="Chain files of the past; else the experiment's data.")]
 PerhapsConfig = Annotated[Path | None, typer.Option("--config", help="Experiment whose data, book and rules are used.")]
 PerhapsVenue = Annotated[str | None, typer.Option("--venue", help="Venue facts: a packaged name or a YAML file.")]
@@ -136,6 +138,18 @@ Clock = Annotated[
     typer.Option(help="What time it is: when the chain was known (replay), or the clock of this machine."),
 ]
 Runs = Annotated[Path, typer.Option("--runs", callback=folder_to_write, help="Folder of runs.")]
+
+
+def run_of(run: str, runs: Path) -> Path:
+    """The folder of a run, by its path or its name in the folder of runs."""
+    from greekdrift.errors import DataError, nearest
+
+    path = Path(run) if Path(run).is_dir() else runs / run
+    if not run or not path.is_dir():
+        known = [one.parent.name for one in runs.glob("*/run.json")]
+        hint = nearest(run, known) if known else f"there are none in {runs}; name their folder with --runs"
+        raise DataError(f'"{run}" is no run; {hint}')
+    return path
 
 
 def chain_of(path: Path, at: str | None, venue: str) -> "tuple[Chain, Venue]":

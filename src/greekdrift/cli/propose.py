@@ -61,6 +61,7 @@ def command(
             found.chain,
             found.accounts,
             predictor=found.predictor,
+            novelty=found.novelty,
             history=past,
             rules=found.rules,
             venue=found.venue,

@@ -27,14 +27,9 @@ def command(
     Example: greekdrift report demo-452aeb8386
     """
     from greekdrift.cli.console import lead, writing
-    from greekdrift.errors import DataError, nearest
     from greekdrift.report.page import build
 
-    path = Path(run) if Path(run).is_dir() else runs / run
-    if not path.is_dir():
-        known = [one.parent.name for one in runs.glob("*/run.json")]
-        hint = nearest(run, known) if known else f"there are none in {runs}"
-        raise DataError(f'"{run}" is no run; {hint}')
+    path = options.run_of(run, runs)
     page = path / "report.html" if out is None else out
     with writing(page):
         build(path, page)

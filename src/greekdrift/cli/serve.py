@@ -67,6 +67,7 @@ def command(
             seed=found.seed,
             now=lambda quotes: options.moment(clock, quotes),
             predictor=found.predictor,
+            novelty=found.novelty,
             history=found.history,
             features=found.features,
             journal=None if journal is None else stack.enter_context(Journal(journal)),

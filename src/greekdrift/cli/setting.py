@@ -21,10 +21,12 @@ from greekdrift.config import (
 from greekdrift.errors import ArtefactError, ConfigError, DataError, InputError, nearest
 from greekdrift.features.feature import Feature
 from greekdrift.features.panel import Panel
-from greekdrift.forecast.artefact import load
+from greekdrift.forecast.artefact import load_guarded
 from greekdrift.forecast.forecaster import Predictor
+from greekdrift.forecast.novelty import LEAST, Novelty
 from greekdrift.market.parquet import ParquetSource, read_chain
 from greekdrift.market.source import Source, closest
+from greekdrift.serve.promoted import PRODUCTION, in_production, load_production
 from greekdrift.units import instant, stamp
 
 HORIZONS = (6.0, 12.0, 18.0, 24.0)
@@ -54,13 +56,14 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """The records that the options stand for."""
+    """The records that the options stand for; `novelty` is what was usual where a trained model learnt."""
 
     chain: Chain
     accounts: tuple[Account, ...]
     venue: Venue
     rules: RuleSet
     predictor: Predictor | None
+    novelty: Novelty | None
     history: Panel | None
     features: tuple[Feature, ...]
     horizons: tuple[float, ...]
@@ -70,7 +73,7 @@ class Setting:
 
 def setting(asked: Asked) -> Setting:
     """Reads everything that the options name; what an option leaves out is the experiment's."""
-    _check_model(asked.model)
+    _check_model(asked.model, asked.runs)
     experiment = None
     if asked.config is not None:
         settings = (*asked.settings, *_until(asked))
@@ -80,12 +83,14 @@ def setting(asked: Asked) -> Setting:
     source = _source(asked, experiment, venue)
     chain = chain_of(asked, source, venue, experiment)
     history = None if source is None or asked.model is None else panel_of(source, asked.runs, experiment=experiment)
+    predictor, novelty = _predictor(asked.model, experiment, history, chain, asked.runs)
     return Setting(
         chain=chain,
         accounts=_accounts(asked, experiment),
         venue=venue,
         rules=rules,
-        predictor=_predictor(asked.model, experiment, history, chain),
+        predictor=predictor,
+        novelty=novelty,
         history=history,
         features=carried(experiment),
         horizons=experiment.horizons if experiment else HORIZONS,
@@ -173,24 +178,35 @@ def _accounts(asked: Asked, experiment: Experiment | None) -> tuple[Account, ...
     return load_accounts(path)
 
 
-def _check_model(model: str | None) -> None:
+def _check_model(model: str | None, runs: Path) -> None:
     """Refuses a word that is no model before anything is read."""
-    if model is not None and not Path(model).is_dir() and model not in FORECASTERS:
+    if model == PRODUCTION:
+        in_production(runs)
+    elif model is not None and not Path(model).is_dir() and model not in FORECASTERS:
         raise ArtefactError(
-            f'"{model}" is neither a folder with a trained model nor a forecaster; {nearest(model, FORECASTERS)}'
+            f'"{model}" is neither {PRODUCTION}, a folder with a trained model nor a forecaster; '
+            f"{nearest(model, (PRODUCTION, *FORECASTERS))}"
         )
 
 
 def _predictor(
-    model: str | None, experiment: Experiment | None, history: Panel | None, chain: Chain
-) -> Predictor | None:
-    """The predictor of an artefact folder, or a forecaster of the table fitted on what was known at the chain."""
+    model: str | None,
+    experiment: Experiment | None,
+    history: Panel | None,
+    chain: Chain,
+    runs: Path = Path("runs"),
+) -> tuple[Predictor | None, Novelty | None]:
+    """The predictor of an artefact, the one in production, or a forecaster fitted on what was known at the chain."""
     if model is None:
-        return None
+        return None, None
+    if model == PRODUCTION:
+        found, novelty, promotion = load_production(runs)
+        say(f"model {found.name} of {promotion.run}, in production since {promotion.promoted_at}")
+        return found, novelty
     if Path(model).is_dir():
-        found: Predictor = load(Path(model))
+        found, novelty = load_guarded(Path(model))
         say(f"model {found.name} from {model}")
-        return found
+        return found, novelty
     if history is None:
         raise DataError(f"{model} learns from the past; give --history FOLDER or --config FILE.")
     component = Component(use=model)
@@ -203,8 +219,9 @@ def _predictor(
             "this package or the folder of a trained model."
         )
     forecaster = build(component, FORECASTERS) if experiment is None else forecaster_of(component, experiment)
+    known = history.until(chain.known_at)
     with progress(f"fitting {forecaster.name}"):
-        return forecaster.fit(history.until(chain.known_at))
+        return forecaster.fit(known), Novelty.fit(known) if len(known) >= LEAST else None
 
 
 def _uses(component: Component) -> list[str]:

@@ -23,7 +23,7 @@ from greekdrift.config.document import read
 from greekdrift.errors import ConfigError, GreekdriftError
 from greekdrift.evaluate.tables import primary
 from greekdrift.features.panel import Panel
-from greekdrift.forecast.artefact import load
+from greekdrift.forecast.artefact import load_guarded
 from greekdrift.journal import Journal
 from greekdrift.market.source import closest
 from greekdrift.serve.app import application
@@ -79,6 +79,7 @@ def begin(experiment: Experiment, runs: Path, out: Path | None) -> Job:
             venue=load_venue(experiment.venue),
             rules=load_rules(experiment.rules),
             predictor=None,
+            novelty=None,
             history=panel,
             features=carried(experiment),
             horizons=experiment.horizons,
@@ -102,9 +103,11 @@ def learn(job: Job, model: Path | None) -> None:
     """The predictor: trained on everything known at the latest chain, or read from its artefact."""
     with step(3, "Train the drift net" if model is None else "Load the drift net", job.seconds):
         if model is None:
-            fitted(job.experiment, job.panel.until(job.setting.chain.known_at), job.path, job.runs)
+            known = job.panel.until(job.setting.chain.known_at)
+            fitted(job.experiment, job.source, known, job.path, job.runs)
         folder = job.path / "model" if model is None else model
-        job.setting = replace(job.setting, predictor=load(folder))
+        predictor, novelty = load_guarded(folder)
+        job.setting = replace(job.setting, predictor=predictor, novelty=novelty)
         say(f"artefact, read back without any code of its own: [bold]{folder}[/]")
 
 
@@ -184,6 +187,7 @@ def engine_of(found: Setting, *, journal: Journal | None = None) -> Engine:
         seed=found.seed,
         now=lambda chain: chain.known_at,
         predictor=found.predictor,
+        novelty=found.novelty,
         history=found.history,
         features=found.features,
         journal=journal,

@@ -39,13 +39,16 @@ def command(
     panel = panel_of(source, runs, experiment=experiment)
     known = panel if until is None else panel.until(instant(until))
     path = run_folder(experiment, runs, out)
-    predictor = fitted(experiment, known, path, runs)
+    predictor = fitted(experiment, source, known, path, runs)
     say(f"\n{predictor.name} in [bold]{escape(str(path / 'model'))}[/]")
     lead(f"greekdrift propose --config {config} --model {path / 'model'}, or greekdrift evaluate --config {config}")
 
 
-def fitted(experiment: Any, panel: Any, path: Path, runs: Path) -> Any:
-    """Fits the experiment's forecaster, keeps artefact and card in the run's folder, records and registers both."""
+def fitted(experiment: Any, source: Any, panel: Any, path: Path, runs: Path) -> Any:
+    """Fits the experiment's forecaster, keeps artefact and card in the run's folder, records and registers both.
+
+    The artefact holds what was usual in the panel, beside the predictor.
+    """
     from greekdrift import track
     from greekdrift.cli.console import progress, say
     from greekdrift.cli.experiments import forecaster_of, note_run, parameters
@@ -58,14 +61,15 @@ def fitted(experiment: Any, panel: Any, path: Path, runs: Path) -> Any:
         forecaster = forecaster_of(experiment.forecaster, experiment, recorder=record)
         with progress(f"training {forecaster.name} on {len(panel)} rows"):
             predictor = forecaster.fit(panel)
-        address = save(predictor, path / "model")
+        address = save(predictor, path / "model", novelty=usual(panel))
         card = _card(experiment, panel, predictor, path, address)
         (path / "model" / "CARD.md").write_text(card, encoding="utf-8")
         record.text(card, "card.md")
-        version = record.register(path / "model", model=f"greekdrift-{experiment.name}", card=card)
+        version = record.register(path / "model", model=_registered(experiment), card=card)
     if record.run_id is not None:
-        registered = f", champion of greekdrift-{experiment.name} (version {version})" if version else ""
+        registered = f", champion of {_registered(experiment)} (version {version})" if version else ""
         say(f"recorded as MLflow run {record.run_id}{registered}")
+    _seal(path, experiment, source, panel, address, version)
     note_run(
         path,
         {
@@ -80,6 +84,43 @@ def fitted(experiment: Any, panel: Any, path: Path, runs: Path) -> Any:
         },
     )
     return predictor
+
+
+def usual(panel: Any) -> Any:
+    """What is usual in a panel, so that a model knows where it must not speak; None where it is too short to tell."""
+    from greekdrift.cli.console import escape, say
+    from greekdrift.errors import DataError
+    from greekdrift.forecast.novelty import Novelty
+
+    try:
+        return Novelty.fit(panel)
+    except DataError as problem:
+        say(f"the model will not notice an unusual market: {escape(str(problem))}")
+        return None
+
+
+def _seal(path: Path, experiment: Any, source: Any, panel: Any, address: str, version: str | None) -> None:
+    """What the model was made of, beside it."""
+    from greekdrift.cli.experiments import forecaster_of
+    from greekdrift.evaluate.seal import MadeModel, add_to_seal, program
+    from greekdrift.evaluate.stored import content
+    from greekdrift.units import from_datetime64, stamp
+
+    made = MadeModel(
+        experiment=experiment.digest,
+        learning=experiment.learning,
+        data=content(source),
+        program=program(forecaster_of(experiment.forecaster, experiment)),
+        artefact=address,
+        learnt_until=stamp(from_datetime64(panel.known_at[-1])),
+        registered=None if version is None else (_registered(experiment), version),
+    )
+    add_to_seal(path, model=made)
+
+
+def _registered(experiment: Any) -> str:
+    """The model's name in the registry."""
+    return f"greekdrift-{experiment.name}"
 
 
 def _card(experiment: Any, panel: Any, predictor: Any, path: Path, address: str) -> str:

@@ -13,6 +13,7 @@ from pydantic import AwareDatetime, Field, field_validator
 
 from greekdrift.book import digest
 from greekdrift.config.document import Document, override, read
+from greekdrift.config.gate import Gate
 from greekdrift.config.problem import Section, listing, parse
 from greekdrift.config.table import (
     EVALUATION,
@@ -46,7 +47,8 @@ class Experiment(Section):
 
     `origin` is the instant of forecasts and decisions, the latest snapshot where it is absent. `features` are
     carried beside those that every panel carries, and may read `histories`. `evaluation` holds values of
-    `evaluate.Settings`; its `horizons` and `seed` are the experiment's unless given.
+    `evaluate.Settings`; its `horizons` and `seed` are the experiment's unless given. `gate` is what its scorecard must
+    show before its model may be promoted.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
@@ -63,6 +65,7 @@ class Experiment(Section):
     origin: AwareDatetime | None = None
     scenarios: Annotated[int, Field(ge=16, le=100_000)] = 500
     evaluation: Options
+    gate: Gate | None = None
     tracking_uri: str | None = None
 
     @field_validator("horizons")
@@ -83,9 +86,22 @@ class Experiment(Section):
         return f"{self.name}-{self.digest[:10]}"
 
     def plain(self) -> dict[str, Any]:
-        """Resolved values as numbers, text, lists and mappings; features and histories only where there are some."""
+        """Resolved values as numbers, text, lists and mappings; features, histories, gate where there are some."""
         values = self.model_dump(mode="json")
-        return {name: value for name, value in values.items() if value or name not in {"features", "histories"}}
+        return {name: value for name, value in values.items() if value or name not in {"features", "histories", "gate"}}
+
+    @property
+    def learning(self) -> str:
+        """SHA-256 of what a fitted model depends on: forecaster, data, features, histories, venue and seed.
+
+        Places of files are none of it: the digest of the data says what lay there.
+        """
+        values = self.model_dump(mode="json", include={"forecaster", "features", "venue", "seed"})
+        data = {name: value for name, value in self.data.options.items() if name != "root"}
+        return digest({**values, "data": [self.data.use, data], "sets": self._sets()})
+
+    def _sets(self) -> list[str]:
+        return [] if self.histories is None else sorted(path.name for path in self.histories.sets)
 
     def but(self, **changed: Any) -> Self:
         """The same experiment with some values changed."""

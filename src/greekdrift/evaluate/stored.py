@@ -33,13 +33,14 @@ class Kept:
     """The folder of kept walks of one panel, source and protocol.
 
     The first part of every key is the SHA-256 of panel, chains, settings and program; the second that of the
-    forecaster: its values and the text of all of the package that it imports.
+    forecaster: its values and the text of all of the package that it imports. `content` is the digest of the chains.
     """
 
     panel: Panel
     source: Source
     settings: Settings
     cache: Path
+    content: str
     base: str
 
     @classmethod
@@ -49,8 +50,9 @@ class Kept:
         facts = [panel.feature_names, panel.step_hours, panel.clock, panel.gap_steps]
         records = {name: digest(one) for name, one in sorted(panel.histories.items())}
         program = code("greekdrift.evaluate.walk", without=("greekdrift.evaluate",))
-        base = digest([rows, facts, records, _content(source), settings.digest, program])
-        return cls(panel=panel, source=source, settings=settings, cache=Path(cache), base=base)
+        chains = content(source)
+        base = digest([rows, facts, records, chains, settings.digest, program])
+        return cls(panel=panel, source=source, settings=settings, cache=Path(cache), content=chains, base=base)
 
     def truth(self, *, progress: Progress | None = None) -> Truth:
         """What happened after every origin, from the folder or made and put there."""
@@ -180,7 +182,7 @@ def _plain(value: Any) -> Any:
     return value.model_dump() if isinstance(value, Component) else value
 
 
-def _content(source: Source) -> str:
+def content(source: Source) -> str:
     """SHA-256 of all chains of a source and of the program that makes them."""
     if isinstance(source, Digested):
         return digest([source.digest, text_of(type(source))])

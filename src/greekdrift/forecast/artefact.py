@@ -3,6 +3,7 @@
     manifest.json       {"format", "version", "kind", "files": {name: sha256}}
     config.json         canonical JSON: numbers, text, lists
     arrays.safetensors  every array of the predictor
+    novelty.json        optional, with novelty.safetensors: what was usual in the window that it learnt from
 
 Bytes are read once and checked against the manifest before anything is parsed; the kind is a key of `PREDICTORS`, so
 that a file can name no code. There is no pickle anywhere. A predictor read back makes the same bytes as the one
@@ -11,9 +12,9 @@ that was written.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Protocol, Self, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy import ndarray
@@ -26,16 +27,19 @@ from greekdrift.config.table import resolve
 from greekdrift.errors import ArtefactError, nearest
 from greekdrift.forecast import packed
 from greekdrift.forecast.forecaster import Predictor
+from greekdrift.forecast.novelty import Novelty
 from greekdrift.forecast.regime import Classifier
 
 FORMAT = "greekdrift-predictor"
 VERSION = 1
 MANIFEST, CONFIG, ARRAYS = "manifest.json", "config.json", "arrays.safetensors"
+USUAL, USUAL_ARRAYS = "novelty.json", "novelty.safetensors"
 LARGEST = 512 * 1024 * 1024
 
 PREDICTORS: Mapping[str, str] = {
     "boosted": "forecast.boosted:BoostedPredictor",
     "calibrated": "forecast.calibrated:CalibratedPredictor",
+    "centred": "forecast.centred:CentredPredictor",
     "clock": "forecast.clock:ClockPredictor",
     "direct": "forecast.direct:DirectPredictor",
     "historical": "forecast.historical:HistoricalPredictor",
@@ -54,6 +58,8 @@ CLASSIFIERS: Mapping[str, str] = {"variance_doubling": "forecast.regime:Classifi
 
 _KINDS = {**PREDICTORS, **CLASSIFIERS}
 
+Read = TypeVar("Read")
+
 
 @runtime_checkable
 class Packable(Protocol):
@@ -69,20 +75,30 @@ class Packable(Protocol):
         ...
 
 
-def save(predictor: Predictor | Classifier, folder: str | Path) -> str:
-    """Writes the files of a predictor or regime model into a folder; its digest, that of the manifest."""
+def save(predictor: Predictor | Classifier, folder: str | Path, *, novelty: Novelty | None = None) -> str:
+    """Writes the files of a predictor or regime model into a folder; its digest, that of the manifest.
+
+    `novelty` is what was usual in the window that it learnt from.
+    """
     kind, config, arrays = taken_apart(predictor)
-    contents = {
-        CONFIG: canonical(config),
-        ARRAYS: save_arrays({name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())}),
-    }
+    contents = {CONFIG: canonical(config), ARRAYS: _arrays(arrays)}
+    if novelty is not None:
+        usual, usual_arrays = packed.pack(novelty)
+        contents |= {USUAL: canonical(usual), USUAL_ARRAYS: _arrays(usual_arrays)}
     files = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
     contents[MANIFEST] = canonical({"format": FORMAT, "version": VERSION, "kind": kind, "files": files})
     place = Path(folder)
     place.mkdir(parents=True, exist_ok=True)
+    for name in {USUAL, USUAL_ARRAYS} - set(contents):
+        (place / name).unlink(missing_ok=True)
     for name, content in contents.items():
         (place / name).write_bytes(content)
     return hashlib.sha256(contents[MANIFEST]).hexdigest()
+
+
+def _arrays(arrays: Mapping[str, ndarray]) -> bytes:
+    content: bytes = save_arrays({name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())})
+    return content
 
 
 def taken_apart(predictor: Predictor | Classifier) -> tuple[str, dict[str, Any], dict[str, ndarray]]:
@@ -104,29 +120,56 @@ def put_together(
 
 def load(folder: str | Path) -> Predictor:
     """The predictor of a folder; anything missing, changed or of another schema is refused."""
-    loaded: Predictor = _load(Path(folder), PREDICTORS)
-    return loaded
+    return load_guarded(folder)[0]
+
+
+def load_guarded(folder: str | Path, *, digest: str | None = None) -> tuple[Predictor, Novelty | None]:
+    """The predictor of a folder and what was usual where it learnt; None where its artefact does not hold that.
+
+    With `digest` an artefact of another manifest is refused.
+    """
+    place = Path(folder)
+    manifest, contents = _contents(place, PREDICTORS, digest)
+    predictor: Predictor = _predictor(place, manifest["kind"], contents, PREDICTORS)
+    if USUAL not in contents:
+        return predictor, None
+    return predictor, _read_as(place, "novelty", lambda: _novelty(place, contents))
 
 
 def load_classifier(folder: str | Path) -> Classifier:
     """The regime model of a folder; anything missing, changed or of another schema is refused."""
-    loaded: Classifier = _load(Path(folder), CLASSIFIERS)
+    place = Path(folder)
+    manifest, contents = _contents(place, CLASSIFIERS, None)
+    loaded: Classifier = _predictor(place, manifest["kind"], contents, CLASSIFIERS)
     return loaded
 
 
-def _load(place: Path, kinds: Mapping[str, str]) -> Any:
-    manifest = _manifest(place, kinds)
-    contents = {name: _checked(place / name, digest) for name, digest in manifest["files"].items()}
+def _contents(place: Path, kinds: Mapping[str, str], expected: str | None) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """The manifest and the bytes of its files, each held against its digest before anything is parsed."""
+    manifest = _manifest(place, kinds, expected)
+    return manifest, {name: _checked(place / name, digest) for name, digest in manifest["files"].items()}
+
+
+def _predictor(place: Path, kind: str, contents: Mapping[str, bytes], kinds: Mapping[str, str]) -> Any:
     config = _json(contents[CONFIG], place / CONFIG)
+    return _read_as(
+        place, kind, lambda: put_together(kind, config, _finite(load_arrays(contents[ARRAYS])), kinds=kinds)
+    )
+
+
+def _novelty(place: Path, contents: Mapping[str, bytes]) -> Novelty:
+    config = _json(contents[USUAL], place / USUAL)
+    return packed.unpack(Novelty, config, _finite(load_arrays(contents[USUAL_ARRAYS])))
+
+
+def _read_as(place: Path, kind: str, read: Callable[[], Read]) -> Read:
     try:
-        arrays = _finite(load_arrays(contents[ARRAYS]))
-        loaded = put_together(manifest["kind"], config, arrays, kinds=kinds)
+        return read()
     except (SafetensorError, KeyError, TypeError, ValueError, IndexError, RuntimeError) as problem:
         raise ArtefactError(
-            f"{place} does not hold a {manifest['kind']} that this version can read "
+            f"{place} does not hold a {kind} that this version can read "
             f"({type(problem).__name__}: {problem}); train it again."
         ) from problem
-    return loaded
 
 
 def _finite(arrays: dict[str, ndarray]) -> dict[str, ndarray]:
@@ -142,8 +185,9 @@ def digest(folder: str | Path) -> str:
     return hashlib.sha256(_read(Path(folder) / MANIFEST)).hexdigest()
 
 
-def _manifest(place: Path, kinds: Mapping[str, str]) -> dict[str, Any]:
-    manifest = _json(_read(place / MANIFEST), place / MANIFEST)
+def _manifest(place: Path, kinds: Mapping[str, str], expected: str | None) -> dict[str, Any]:
+    content = _read(place / MANIFEST) if expected is None else _checked(place / MANIFEST, expected)
+    manifest = _json(content, place / MANIFEST)
     if manifest.get("format") != FORMAT or manifest.get("version") != VERSION:
         raise ArtefactError(
             f"{place / MANIFEST} is of format {manifest.get('format')!r} version {manifest.get('version')!r}, "
@@ -153,8 +197,10 @@ def _manifest(place: Path, kinds: Mapping[str, str]) -> dict[str, Any]:
         hint = nearest(str(manifest.get("kind")), kinds)
         raise ArtefactError(f"{place / MANIFEST} is of kind {manifest.get('kind')!r}, which does not fit here; {hint}")
     files = manifest.get("files")
-    if not isinstance(files, dict) or set(files) != {CONFIG, ARRAYS}:
-        raise ArtefactError(f"{place / MANIFEST} must list exactly {CONFIG} and {ARRAYS}.")
+    if not isinstance(files, dict) or set(files) not in ({CONFIG, ARRAYS}, {CONFIG, ARRAYS, USUAL, USUAL_ARRAYS}):
+        raise ArtefactError(
+            f"{place / MANIFEST} must list {CONFIG} and {ARRAYS}, with {USUAL} and {USUAL_ARRAYS} or without."
+        )
     return manifest
 
 
@@ -162,9 +208,7 @@ def _checked(path: Path, expected: object) -> bytes:
     content = _read(path)
     found = hashlib.sha256(content).hexdigest()
     if found != expected:
-        raise ArtefactError(
-            f"{path} has SHA-256 {found[:12]}…, the manifest says {str(expected)[:12]}…: it was changed."
-        )
+        raise ArtefactError(f"{path} has SHA-256 {found[:12]}…, expected is {str(expected)[:12]}…: it was changed.")
     return content
 
 

@@ -13,6 +13,7 @@ from greekdrift.features.feature import Feature
 from greekdrift.features.history import Panel
 from greekdrift.features.table import FEATURES
 from greekdrift.forecast.forecaster import Predictor
+from greekdrift.forecast.novelty import Novelty
 from greekdrift.journal import Journal
 from greekdrift.rebalance import Decision, rebalance
 from greekdrift.serve.encode import decision_values, forecast_values
@@ -40,7 +41,8 @@ class Engine:
     """Rules, venue, accounts and a fitted predictor (or none: then every decision is a baseline one or HOLD).
 
     `now` gives the instant of a decision; the chain's own where a recorded market is replayed. `history` is the past
-    that the predictor looks back on, with its `features`; the chain that arrives becomes its last row.
+    that the predictor looks back on, with its `features`; the chain that arrives becomes its last row. Where `novelty`
+    finds that row too unlike what the predictor learnt from, there is no forecast and the deterministic rule decides.
     """
 
     accounts: tuple[Account, ...]
@@ -51,6 +53,7 @@ class Engine:
     seed: int
     now: Callable[[Chain], datetime]
     predictor: Predictor | None = None
+    novelty: Novelty | None = None
     history: Panel | None = None
     features: Sequence[Feature] = FEATURES
     journal: Journal | None = None
@@ -84,6 +87,7 @@ class Engine:
                 chain,
                 asked,
                 predictor=self.predictor,
+                novelty=self.novelty,
                 history=history,
                 rules=self.rules,
                 venue=self.venue,
@@ -111,6 +115,8 @@ class Engine:
         """Forecasts of accounts, as they are sent; null with a note where there is no model or history."""
         asked = self._asked(chain, accounts)
         history, note = self._history(chain)
+        if history is not None and self.novelty is not None and (reason := self.novelty.judge(history).reason):
+            history, note = None, reason
         head = self._head(chain, digest(chain), note)
         if history is None or self.predictor is None:
             return _bytes({**head, "forecast": None, "problems": {}})
