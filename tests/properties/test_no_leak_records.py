@@ -4,6 +4,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -11,11 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from greekdrift.features import feature as feature_page
+from greekdrift.features import records
 from greekdrift.features.catalogue import BARS, BOOKS, DVOL, PANEL, PAYMENTS, PERPETUAL, RECORDS, VIX
 from greekdrift.features.events import EventNear, EventPast, EventsAhead, Schedule
 from greekdrift.features.feature import Column, Feature, Path
 from greekdrift.features.history import HOUR, Panel, example
-from greekdrift.features.leak import leaks
+from greekdrift.features.leak import label_leaks, leaks, procedure_leaks
 from greekdrift.features.records import PLACE, record_lines
 from greekdrift.features.table import FEATURES
 from greekdrift.market.series import Series, series
@@ -25,6 +27,8 @@ UNDERLYINGS = ("BTC", "ETH")
 FACTORS = tuple(f"{kind}_{days}" for kind in ("atm", "skew", "curvature") for days in (7, 30, 180))
 OHLC = ("open", "high", "low", "close")
 DEPTHS = ("bid", "ask", "depth_bid_5bps", "depth_ask_5bps")
+MET = (*FEATURES[::3], *PANEL[1::4], *RECORDS[::5], *RECORDS[-4:])
+"""Features of every page, among which each mutation must show."""
 
 
 def _record(name: str, columns: tuple[str, ...], random: np.random.Generator, *, hours: float, hole: float) -> Series:
@@ -215,27 +219,81 @@ def _centred(self: Path, amount: np.ndarray, hours: float, *, least: float) -> t
     return total, np.full(total.shape, hours * max(least, 1.0))
 
 
-def _own(name: str, made: Callable[..., object]) -> Callable[[], dict[tuple[object, str], object]]:
+def _own(home: ModuleType, name: str, made: Callable[..., object]) -> Callable[[], dict[tuple[object, str], object]]:
     """Every place in the package that holds a shipped function, and what takes its place there."""
 
     def places() -> dict[tuple[object, str], object]:
-        honest = getattr(feature_page, name)
+        honest = getattr(home, name)
         pages = [page for key, page in sys.modules.items() if key.startswith("greekdrift.features")]
         return {(page, name): made(honest) for page in pages if getattr(page, name, None) is honest}
 
     return places
 
 
-MUTATIONS: dict[str, Callable[[], dict[tuple[object, str], object]]] = {
-    "a row counts from its event": lambda: {(Series, "rows_at"): _by_event_time},
-    "a record is read an hour late": lambda: {(Series, "rows_at"): _an_hour_late(Series.rows_at)},
-    "corrections are read by event": lambda: {(Series, "in_order"): _corrected},
-    "values of the next row": _own("path", _next_value),
-    "missing values are filled from behind": _own("path", _bridged),
-    "windows are centred": lambda: {(Path, "window"): _centred},
-    "windows are scaled by the whole sample": lambda: {(Path, "window"): _scaled(Path.window)},
-}
-"""Mutations of the shipped code, each where every feature meets it."""
+def _opened(honest: Callable[..., list[Series | None]]) -> Callable[..., list[Series | None]]:
+    """`records._records` by the beginning of what a row measures: a day's close is there in the morning."""
+
+    def found(panel: Panel, history: str) -> list[Series | None]:
+        day = 24 * HOUR
+        return [
+            None if one is None else replace(one, event_time=one.event_time - day, known_at=one.known_at - day)
+            for one in honest(panel, history)
+        ]
+
+    return found
+
+
+def _backfilled(self: Series) -> Series:
+    """`Series.in_order` in which what was told late stands where it belongs, as if it had been known in time."""
+    event, last = np.unique(self.event_time, return_index=True)
+    lag = np.timedelta64(round(self.lag_hours * 3.6e9), "us")
+    return replace(self, event_time=event, known_at=event + lag, values=self.values[last])
+
+
+def _later_windows(honest: Callable[..., tuple[np.ndarray, np.ndarray]]) -> Callable[..., object]:
+    """`Series.windows` that end half a window later: centred."""
+    return lambda self, moments, hours, **given: honest(
+        self, moments + np.timedelta64(round(hours * 30), "m"), hours, **given
+    )
+
+
+def _lines(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Callable[..., Column]], Callable[..., Column]]:
+    """`records.record_lines` whose columns are changed as wholes."""
+    return lambda honest: lambda *given: change(honest(*given))
+
+
+def _filled(values: np.ndarray) -> np.ndarray:
+    """Missing values take the next one."""
+    made = values.copy()
+    for row in range(len(made) - 2, -1, -1):
+        made[row] = np.where(np.isnan(made[row]), made[row + 1], made[row])
+    return made
+
+
+def _standard(values: np.ndarray) -> np.ndarray:
+    """Columns scaled to mean 0 and deviation 1 over the whole sample."""
+    return (values - np.nanmean(values, axis=0)) / np.nanstd(values, axis=0)
+
+
+def _ahead(self: Path) -> np.ndarray:
+    """`Path.step` that leads from each value, not to it."""
+    return np.append(np.diff(self.value), 0.0)
+
+
+def _daily(honest: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
+    """`Path.spread` resampled: four rows have the mean of all four."""
+
+    def spread(self: Path, values: np.ndarray, rows: int) -> np.ndarray:
+        found = honest(self, values, rows)
+        group = np.arange(rows) // 4
+        return np.array([np.nanmean(np.append(found[group == one], 0.0)) for one in group])
+
+    return spread
+
+
+def _next_rows(honest: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
+    """`Panel.factor` a row late."""
+    return lambda self, name: np.concatenate([honest(self, name)[1:], honest(self, name)[-1:]])
 
 
 def _corrected(self: Series) -> Series:
@@ -248,6 +306,28 @@ def _corrected(self: Series) -> Series:
     return replace(self, event_time=event[is_last], known_at=known, values=self.values[order][is_last])
 
 
+MUTATIONS: dict[str, Callable[[], dict[tuple[object, str], object]]] = {
+    "a close counts from the day's beginning": lambda: {(records, "_records"): _opened(records._records)},
+    "a row counts from its event": lambda: {(Series, "rows_at"): _by_event_time},
+    "a record is read an hour late": lambda: {(Series, "rows_at"): _an_hour_late(Series.rows_at)},
+    "corrections are read by event": lambda: {(Series, "in_order"): _corrected},
+    "backfills count from their event": lambda: {(Series, "in_order"): _backfilled},
+    "windows of records are centred": lambda: {(Series, "windows"): _later_windows(Series.windows)},
+    "records are filled from behind": _own(records, "record_lines", _lines(_filled)),
+    "records are scaled by the whole sample": _own(records, "record_lines", _lines(_standard)),
+    "values of the next row": _own(feature_page, "path", _next_value),
+    "factors of the next row": lambda: {(Panel, "factor"): _next_rows(Panel.factor)},
+    "returns lead from the row": lambda: {(Path, "step"): property(_ahead)},
+    "missing values are filled from behind": _own(feature_page, "path", _bridged),
+    "windows are centred": lambda: {(Path, "window"): _centred},
+    "windows are scaled by the whole sample": lambda: {(Path, "window"): _scaled(Path.window)},
+    "rows are resampled to days": lambda: {(Path, "spread"): _daily(Path.spread)},
+}
+"""Mutations of the shipped code, each where every feature meets it."""
+CUTS = 4
+"""Instants drawn at random for each; the guard adds those at which a record's events wait to be known."""
+
+
 @pytest.mark.parametrize("mutation", MUTATIONS)
 def test_mutations_of_the_shipped_code_are_caught(mutation: str, monkeypatch: pytest.MonkeyPatch) -> None:
     panel = _panel(3)
@@ -255,10 +335,38 @@ def test_mutations_of_the_shipped_code_are_caught(mutation: str, monkeypatch: py
         monkeypatch.setattr(home, name, other)
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = leaks((*FEATURES, *PANEL[1:], *RECORDS), panel, seed=5, cuts=4)
-        if not found:  # a row that is read a few minutes early shows only at a cut within these minutes
-            found = leaks(RECORDS[-4:], panel, seed=5, cuts=120)
-    assert found
+        assert leaks(MET, panel, seed=5, cuts=CUTS)
+
+
+def test_targets_that_reach_past_the_instant_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is learnt from the increments of `Panel.until`, and from one that keeps rows of the day after."""
+
+    def learnt(panel: Panel, moment: np.datetime64) -> np.ndarray:
+        return np.nansum(panel.until(moment).increments(24.0).values, axis=0)
+
+    panel, honest = _panel(5), Panel.until
+    assert procedure_leaks(learnt, panel, name="learnt", seed=1, cuts=CUTS) == ()
+    monkeypatch.setattr(Panel, "until", lambda self, moment: honest(self, moment + 24 * HOUR))
+    assert procedure_leaks(learnt, panel, name="learnt", seed=1, cuts=CUTS)
+
+
+def test_a_label_that_is_known_with_its_row_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The increments of `Panel.increments` by origin, and by the row that they lead to."""
+
+    def label(panel: Panel) -> np.ndarray:
+        increments = panel.increments(6.0)
+        column = np.full(panel.state.shape[:2], np.nan)
+        column[increments.origin] = increments.values[:, :, 0]
+        return column
+
+    def swapped(self: Panel, hours: float, **given: float) -> object:
+        found = honest(self, hours, **given)
+        return replace(found, origin=found.target, target=found.origin)
+
+    panel, honest = _panel(6), Panel.increments
+    assert label_leaks(label, panel, name="label", seed=1, cuts=CUTS) == ()
+    monkeypatch.setattr(Panel, "increments", swapped)
+    assert label_leaks(label, panel, name="label", seed=1, cuts=CUTS)
 
 
 @settings(max_examples=3, deadline=None)

@@ -114,9 +114,28 @@ def _leak(name: str, panel: Panel, row: int, *, cut: int | None = None, is_label
 
 
 def _places(panel: Panel, cuts: int, random: np.random.Generator) -> list[np.datetime64]:
-    """Instants at which a row became known, with rows before and after."""
-    rows = np.unique(random.integers(0, max(len(panel) - 1, 1), size=cuts))
-    return [panel.known_at[row] for row in rows if panel.known_at[row] < panel.known_at[-1]]
+    """Instants at which a row became known, with rows before and after: some at random, and some where it matters.
+
+    What is read by when it happened, not by when it was known, shows only at a row that stands between the two: of
+    each record such a row is taken, where there is one.
+    """
+    last = max(len(panel) - 1, 1)
+    rows = [*random.integers(0, last, size=cuts).tolist()]
+    for _, one in sorted(panel.histories.items()):
+        waiting = _waiting(panel.known_at[:last], one)
+        rows += [int(random.choice(waiting))] if waiting.size else []
+    return [panel.known_at[row] for row in np.unique(rows) if panel.known_at[row] < panel.known_at[-1]]
+
+
+def _waiting(moments: Shaped[ndarray, " row"], one: Series) -> ndarray:
+    """Rows at which the newest event of a record has happened and is not known; where none is so, any event."""
+    happened = np.searchsorted(np.sort(one.event_time), moments, side="right")
+    known = np.searchsorted(one.known_at, moments, side="right")
+    oldest = np.datetime64("0001-01-01", "us")
+    newest = np.append(oldest, np.sort(one.event_time))[happened]
+    told = np.append(oldest, np.maximum.accumulate(one.event_time))[known]
+    found = np.flatnonzero(newest > told)
+    return found if found.size else np.flatnonzero(happened > known)
 
 
 def _feature_leak(feature: Feature, base: Panel, worlds: Sequence[tuple[np.datetime64, Panel]]) -> Leak | None:
