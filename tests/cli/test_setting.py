@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from greekdrift.cli.setting import _predictor
+from greekdrift.cli.setting import predictor_of
 from greekdrift.config import Component
 from greekdrift.errors import ConfigError
 from greekdrift.features.history import example
@@ -19,4 +19,4 @@ def test_no_decision_rests_on_code_from_outside(component):
     """It is refused before anything is imported."""
     experiment = SimpleNamespace(forecaster=component, baselines=())
     with pytest.raises(ConfigError, match="evaluate alone"):
-        _predictor(component.use, experiment, example(), None)
+        predictor_of(component.use, experiment, example(), None)

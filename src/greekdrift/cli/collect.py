@@ -251,8 +251,8 @@ def coins(text: str) -> list[str]:
     return [name.strip().upper() for name in text.split(",") if name.strip()]
 
 
-def span(text: str) -> "timedelta":
-    """A duration of a number and a unit.
+def span(text: str, *, option: str = "--every") -> "timedelta":
+    """A duration of a number and a unit; `option` is where it was given.
 
     >>> span("10m").total_seconds()
     600.0
@@ -263,7 +263,7 @@ def span(text: str) -> "timedelta":
 
     match = re.fullmatch(r"(\d{1,6})([smhd])", text.strip())
     if match is None or int(match[1]) == 0:
-        raise InputError(f'--every: "{text}" is not a duration; write it like 30s, 10m or 1h.')
+        raise InputError(f'{option}: "{text}" is not a duration; write it like 30s, 10m or 1h.')
     return timedelta(seconds=int(match[1]) * UNITS[match[2]])
 
 

@@ -73,7 +73,7 @@ class Setting:
 
 def setting(asked: Asked) -> Setting:
     """Reads everything that the options name; what an option leaves out is the experiment's."""
-    _check_model(asked.model, asked.runs)
+    check_model(asked.model, asked.runs)
     experiment = None
     if asked.config is not None:
         settings = (*asked.settings, *_until(asked))
@@ -83,7 +83,7 @@ def setting(asked: Asked) -> Setting:
     source = _source(asked, experiment, venue)
     chain = chain_of(asked, source, venue, experiment)
     history = None if source is None or asked.model is None else panel_of(source, asked.runs, experiment=experiment)
-    predictor, novelty = _predictor(asked.model, experiment, history, chain, asked.runs)
+    predictor, novelty = predictor_of(asked.model, experiment, history, chain, asked.runs)
     return Setting(
         chain=chain,
         accounts=_accounts(asked, experiment),
@@ -178,7 +178,7 @@ def _accounts(asked: Asked, experiment: Experiment | None) -> tuple[Account, ...
     return load_accounts(path)
 
 
-def _check_model(model: str | None, runs: Path) -> None:
+def check_model(model: str | None, runs: Path) -> None:
     """Refuses a word that is no model before anything is read."""
     if model == PRODUCTION:
         in_production(runs)
@@ -189,7 +189,7 @@ def _check_model(model: str | None, runs: Path) -> None:
         )
 
 
-def _predictor(
+def predictor_of(
     model: str | None,
     experiment: Experiment | None,
     history: Panel | None,

@@ -17,11 +17,14 @@ from greekdrift.cli.quantities import Units
 
 if TYPE_CHECKING:
     from greekdrift.book import Account
+    from greekdrift.cli.foreseen import Foresight
     from greekdrift.cli.watched import Standing
     from greekdrift.market.follow import Follower, Seen
 
 BREACHED = 1
 UNKNOWN = 3
+ALARM = 0.2
+WITHIN = "24h"
 HOOK_SECONDS = 30.0
 STANDARD_ERROR = 2
 """Where the hook prints: standard output is for events."""
@@ -51,6 +54,16 @@ def command(
         Units, typer.Option(help="venue: vega per point, theta per day; internal: per 1.00, per year.")
     ] = "venue",
     venue: options.VenueName = "deribit",
+    model: options.Model = None,
+    alarm: Annotated[
+        float | None, typer.Option("--alarm", help="Probability of a breach that is as bad as one, like 0.2.")
+    ] = None,
+    within: Annotated[str | None, typer.Option("--within", help="How far --model looks ahead, like 24h.")] = None,
+    history: Annotated[
+        Path | None, typer.Option("--history", help="Chain files of the past for --model; else those of --chains.")
+    ] = None,
+    samples: Annotated[int, typer.Option("--samples", min=16, help="Scenarios of --model.")] = 500,
+    runs: options.Runs = Path("runs"),
     as_json: Annotated[bool, typer.Option("--json", help="One JSON line a snapshot, for machines.")] = False,
 ) -> None:
     """Follow a folder of snapshots and hold each account against its bands.
@@ -65,11 +78,20 @@ def command(
     that cannot be written, after the hook. --once ends with 0 inside, 1 breach,
     3 unknown. Ctrl-C ends it with 0.
 
+    With --model a band that is inside, but is left within --within (24h) with
+    a probability of --alarm (0.2) or more, is in alarm: code and hook as for a
+    breach. Where the model cannot speak, or the market is unlike what it
+    learnt from, a band that is inside is unknown.
+
     Example, one look:
     greekdrift watch --chains chains --book book.yaml --once
 
     Example, stay and call:
     greekdrift watch --chains chains --book book.yaml --hook "notify --urgent"
+
+    Example, before it happens:
+    greekdrift watch --chains chains --book book.yaml --model production
+      --alarm 0.2 --within 24h
     """
     from greekdrift.cli.collect import span
     from greekdrift.config import load_venue
@@ -77,6 +99,7 @@ def command(
 
     options.keep_apart((log,), (book,))
     _can_be_logged(log)
+    ahead = _ahead(model, alarm, within)
     accounts = _watched(options.accounts_of(book), book)
     follower = Follower(chains, venue=load_venue(venue), drop=tuple(drop or ()))
     watch = Watch(
@@ -85,6 +108,9 @@ def command(
         stale_after=None if stale_after is None else span(stale_after),
         out="json" if as_json else units,
         log=log,
+        foresight=None
+        if ahead is None
+        else _foresight(ahead, past=history or chains, venue=venue, drop=tuple(drop or ()), samples=samples, runs=runs),
     )
     code = watch.once(follower) if once else watch.follow(follower, every=span(every))
     if code:
@@ -102,13 +128,16 @@ class Watch:
         stale_after: timedelta | None,
         out: Literal["json", "venue", "internal"],
         log: Path | None,
+        foresight: "Foresight | None" = None,
     ) -> None:
         self._accounts = accounts
         self._hook = hook
         self._stale_after = stale_after
         self._out = out
         self._log = log
+        self._foresight = foresight
         self._breached: set[tuple[str, str]] = set()
+        self._alarmed: set[tuple[str, str]] = set()
         self._last: datetime | None = None
         self._is_stale = False
         self._stop = threading.Event()
@@ -129,7 +158,7 @@ class Watch:
             code = max(code, self._judge(seen))
             states.add(self._state)
         code = max(code, self._stale())
-        if code == BREACHED or State.BREACH in states:
+        if code == BREACHED or states & {State.BREACH, State.ALARM}:
             return BREACHED
         return UNKNOWN if State.UNKNOWN in states or self._is_stale else 0
 
@@ -161,6 +190,8 @@ class Watch:
             marks: tuple[str, ...] = ()
         else:
             found = standings(seen.chain, self._accounts)
+            if self._foresight is not None:
+                found = self._foresight.applied(seen.chain, self._accounts, found)
             marks = unquoted(seen.chain, self._accounts)
             self._last, self._is_stale = seen.chain.known_at, False
         return self._told(_event(seen, found, marks), found)
@@ -183,20 +214,26 @@ class Watch:
         return self._told({"event": "stale", "known_at": stamp(self._last), **_states(found, ())}, found)
 
     def _told(self, event: Event, found: "Sequence[Standing]") -> int:
-        """Prints and logs an event, and runs the hook where a band is newly in breach."""
+        """Prints and logs an event, and runs the hook where a band is newly in breach or in alarm."""
         from greekdrift.cli.watched import State, worst
 
         self._state = worst(found)
-        now = {(one.account_id, one.band.label) for one in found if one.state is State.BREACH}
-        new = sorted(now - self._breached)
+        now = {
+            state: {(one.account_id, one.band.label) for one in found if one.state is state}
+            for state in (State.BREACH, State.ALARM, State.UNKNOWN)
+        }
+        breaches, alarms = sorted(now[State.BREACH] - self._breached), sorted(now[State.ALARM] - self._alarmed)
         # What is not known stays in the state that it was in: it has not come back inside.
-        unknown = {(one.account_id, one.band.label) for one in found if one.state is State.UNKNOWN}
-        self._breached = now | (self._breached & unknown)
-        event["new_breaches"] = [list(one) for one in new]
+        self._breached = now[State.BREACH] | (self._breached & now[State.UNKNOWN])
+        self._alarmed = now[State.ALARM] | (self._alarmed & now[State.UNKNOWN])
+        event["new_breaches"] = [list(one) for one in breaches]
+        if self._foresight is not None:
+            event["new_alarms"] = [list(one) for one in alarms]
         self._print(event, found)
         # The hook comes whatever became of the log: a full disk is no reason to keep a breach quiet.
         is_logged = self._logged(event)
-        code = BREACHED if now and not self._hook else self._call(event) if new else 0
+        is_bad, is_new = bool(now[State.BREACH] or now[State.ALARM]), bool(breaches or alarms)
+        code = BREACHED if is_bad and not self._hook else self._call(event) if is_new else 0
         return code if is_logged else BREACHED
 
     def _logged(self, event: Event) -> bool:
@@ -241,10 +278,11 @@ class Watch:
         title = (
             f"{event['as_of'] or event['file']}: {event['state']}" if event["event"] == "snapshot" else event["event"]
         )
+        ahead = () if self._foresight is None else ("chance",)
         table(
             title,
-            ("account", "band", "value", "lower", "upper", "unit", "state"),
-            [_row(one, self._out) for one in found],
+            ("account", "band", "value", "lower", "upper", "unit", *ahead, "state"),
+            [_row(one, self._out, is_ahead=bool(ahead)) for one in found],
         )
         if event.get("unquoted"):
             say(f"held, without bid and ask: {escape(', '.join(event['unquoted']))}")
@@ -289,6 +327,43 @@ def _watched(accounts: "Sequence[Account]", book: Path) -> "Sequence[Account]":
     return accounts
 
 
+def _ahead(model: str | None, alarm: float | None, within: str | None) -> tuple[str, float, float] | None:
+    """Model, alarm and hours ahead; options that go together given alone are refused before anything is read."""
+    from greekdrift.cli.collect import span
+    from greekdrift.errors import InputError
+
+    if model is None:
+        alone = "--alarm" if alarm is not None else "--within" if within is not None else ""
+        if alone:
+            raise InputError(f"{alone} needs a forecast: give --model production, a trained folder or a name like fhs.")
+        return None
+    chance = ALARM if alarm is None else alarm
+    if not 0.0 < chance <= 1.0:
+        raise InputError(f"--alarm {chance:g}: is no probability; give one like 0.2.")
+    return model, chance, span(within or WITHIN, option="--within").total_seconds() / 3600.0
+
+
+def _foresight(
+    ahead: tuple[str, float, float], *, past: Path, venue: str, drop: tuple[str, ...], samples: int, runs: Path
+) -> "Foresight":
+    from greekdrift.cli.foreseen import Foresight
+    from greekdrift.cli.setting import check_model
+    from greekdrift.config import load_venue
+
+    model, alarm, hours = ahead
+    check_model(model, runs)
+    return Foresight(
+        model=model,
+        past=past,
+        venue=load_venue(venue),
+        drop=drop,
+        within=hours,
+        alarm=alarm,
+        samples=samples,
+        runs=runs,
+    )
+
+
 def _words(hook: str | None) -> tuple[str, ...]:
     """The hook as a program and its arguments; one that is not there is refused before the watch begins."""
     import shlex
@@ -325,7 +400,7 @@ def _states(found: "Sequence[Standing]", marks: Sequence[str]) -> Event:
     return {"state": str(worst(found)), "bands": [one.facts() for one in found], "unquoted": list(marks)}
 
 
-def _row(one: "Standing", units: Any) -> tuple[Any, ...]:
+def _row(one: "Standing", units: Any, *, is_ahead: bool) -> tuple[Any, ...]:
     from greekdrift.cli.quantities import shown, unit
 
     greek = one.band.greek
@@ -338,4 +413,5 @@ def _row(one: "Standing", units: Any) -> tuple[Any, ...]:
         said = f"{said}: {one.reason}"
     elif one.outside:
         said = f"{said} by {float(shown(greek, one.outside, units)):.4g}"
-    return (one.account_id, one.band.label, *values, unit(greek, units), said)
+    chance = None if one.chance is None or one.chance.value is None else f"{one.chance.value:.1%}"
+    return (one.account_id, one.band.label, *values, unit(greek, units), *((chance,) if is_ahead else ()), said)

@@ -14,16 +14,30 @@ if TYPE_CHECKING:
 
 
 class State(StrEnum):
-    """Whether a band holds; UNKNOWN is never inside."""
+    """Whether a band holds; UNKNOWN is never inside, ALARM is inside and likely to be left."""
 
     INSIDE = "inside"
+    ALARM = "alarm"
     BREACH = "breach"
     UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Chance:
+    """Probability that a band is left at a check within some hours; None and a reason where there is no forecast."""
+
+    value: float | None
+    hours: float
+    alarm: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """One band of one account: value in internal units (None where not known), how far outside, and why not known."""
+    """One band of one account: value in internal units (None where not known), how far outside, and why not known.
+
+    `chance` is there where a model looks ahead.
+    """
 
     account_id: str
     band: Band
@@ -31,10 +45,22 @@ class Standing:
     value: float | None
     outside: float
     reason: str
+    chance: Chance | None = None
+
+    def foreseen(self, chance: Chance) -> "Standing":
+        """The standing with a chance of a breach: what is inside becomes ALARM, or UNKNOWN where there is no chance."""
+        if self.state is not State.INSIDE:
+            return replace(self, chance=chance)
+        if chance.value is None or not isfinite(chance.value):
+            return replace(self, chance=chance, state=State.UNKNOWN, reason=f"no forecast: {chance.reason}")
+        state = State.ALARM if chance.value >= chance.alarm else State.INSIDE
+        return replace(self, chance=chance, state=state)
 
     def facts(self) -> dict[str, Any]:
-        """The same for machines, in internal units."""
+        """The same for machines, in internal units; the chance only where a model looks ahead."""
+        ahead = {} if self.chance is None else {"chance": self.chance.value, "within_hours": self.chance.hours}
         return {
+            **ahead,
             "account": self.account_id,
             "band": self.band.label,
             "greek": self.band.greek,
@@ -71,9 +97,9 @@ def all_unknown(accounts: Sequence[Account], reason: str) -> tuple[Standing, ...
 
 
 def worst(found: Sequence[Standing]) -> State:
-    """BREACH if any band is outside, else UNKNOWN if any is not known, else INSIDE."""
+    """The worst state of any band: BREACH, then ALARM, then UNKNOWN, then INSIDE."""
     states = {one.state for one in found}
-    return next((state for state in (State.BREACH, State.UNKNOWN) if state in states), State.INSIDE)
+    return next((state for state in (State.BREACH, State.ALARM, State.UNKNOWN) if state in states), State.INSIDE)
 
 
 def _of(chain: "Chain", account: Account) -> list[Standing]:
