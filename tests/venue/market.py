@@ -4,19 +4,22 @@ Prices change once a minute. Everything that the venue answers is a function of 
 collected can be held against the truth later: `Market.at(event_time)`.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from numpy import ndarray
 
-from greekdrift.book import Chain, Instrument, Kind
+from greekdrift.book import Chain, Instrument, Kind, Product
 from greekdrift.book.chain import years_to
 from greekdrift.book.instrument import deribit_name, parse
-from greekdrift.market.ticks import prices
+from greekdrift.config import load_venue
+from greekdrift.market.ticks import outward, prices
 
 MINUTE = timedelta(minutes=1)
-TICK = 1e-4
+VENUE = load_venue("deribit")
+OPTION = VENUE.product(parse("BTC-27FEB26-70000-C"))
 LONGEST = 4 * 1440
 """Minutes of the walk; after them the market stands still."""
 MINUTES_PER_YEAR = 525_600.0
@@ -102,10 +105,11 @@ class Market:
             is_inverse=np.ones(option.size, dtype=np.bool_),
         )
         mark = np.round(mark, 6)
-        bid, ask = np.round(mark - 0.5, 1), np.round(mark + 0.5, 1)
-        bid[option] = np.round(np.floor(mark[option] * 0.97 / TICK) * TICK, 4)
-        ask[option] = np.round(np.ceil(mark[option] * 1.03 / TICK + 1.0) * TICK, 4)
-        bid = np.where(bid < TICK, np.nan, bid)
+        low, high = mark - 0.5, mark + 0.5
+        low[option], high[option] = mark[option] * 0.97, mark[option] * 1.03 + OPTION.tick
+        bid, ask = np.empty(len(at)), np.empty(len(at))
+        for rows, product in self._products(instruments):
+            bid[rows], ask[rows] = outward(low[rows], high[rows], product)
         return Quotes(
             minute=minute,
             instruments=instruments,
@@ -120,6 +124,12 @@ class Market:
             funding={coin: round(1e-5 * (number % 7 - 3), 8) for coin in self.currencies},
             dvol={coin: round(55.0 * float(np.exp(self._level[number])), 2) for coin in self.currencies},
         )
+
+    def _products(self, instruments: tuple[Instrument, ...]) -> Iterator[tuple[ndarray, Product]]:
+        """Rows that share what the venue says of ticks."""
+        products = [VENUE.product(one) for one in instruments]
+        for product in dict.fromkeys(products):
+            yield np.flatnonzero([one == product for one in products]), product
 
     def _is_listed(self, one: Instrument, minute: datetime) -> bool:
         if one.expiry is None:

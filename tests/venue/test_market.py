@@ -7,6 +7,7 @@ from tests.venue.market import Market, thinned
 
 from greekdrift.book import Chain
 from greekdrift.book.chain import years_to
+from greekdrift.config import load_venue
 from greekdrift.market.ticks import prices
 from greekdrift.units import datetime64
 
@@ -46,3 +47,12 @@ def test_contracts_expire_and_are_listed_while_it_runs(market: Market) -> None:
     assert first - later
     assert all(name.split("-")[1] == "5FEB26" for name in first - later)
     assert {"BTC-PERPETUAL", "ETH-PERPETUAL"} <= first & later
+
+
+def test_quotes_lie_on_the_ticks_of_the_venue(market: Market) -> None:
+    quotes = market.at(market.start)
+    for side in (quotes.bid, quotes.ask):
+        for one, price in zip(quotes.instruments, side, strict=True):
+            if np.isfinite(price):
+                tick = load_venue("deribit").product(one).tick_at(price)
+                assert abs(price / tick - round(price / tick)) < 1e-6, (one.name, price)

@@ -119,7 +119,11 @@ class Chain:
                 f"settlement_average_minutes {self.settlement_average_minutes} of the {self.venue} chain does not lie "
                 f"between 0 and {LONGEST_AVERAGE_MINUTES:g}; take it from the venue file."
             )
-        self._refuse(~(self.contract_size > 0.0), "contract size {contract_size} is not positive", "correct it")
+        self._refuse(
+            ~(self.contract_size > 0.0) | np.isinf(self.contract_size),
+            "contract size {contract_size} is not a positive number",
+            "correct it",
+        )
         self._refuse(
             ~(self.forward > 0.0) | np.isinf(self.forward), "forward {forward} is not a positive number", "drop the row"
         )

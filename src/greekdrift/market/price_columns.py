@@ -93,7 +93,8 @@ def _both(sheet: Sheet, of: Contracts, at: Levels, price: str, units: Sequence[s
     coin, usd = raw.get("coin", none), raw.get("usd", none)
     is_coin = inverse & of.is_option
     own = np.where(is_coin, coin, usd)
-    return np.where(np.isnan(own), np.where(is_coin, usd / base, coin * base), own)
+    with np.errstate(over="ignore"):  # a price without bound is refused with its row
+        return np.where(np.isnan(own), np.where(is_coin, usd / base, coin * base), own)
 
 
 def _in_own(values: Rows, of: Contracts, at: Levels, is_coin: Bool[ndarray, " row"], unit: str) -> Rows:

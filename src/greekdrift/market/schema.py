@@ -176,8 +176,9 @@ def chain_of(rows: pd.DataFrame, *, venue: Venue, as_of: datetime, known_after: 
     sizes = rows["contract_size"].to_numpy(dtype=np.float64, copy=True)
     is_open = np.isnan(sizes)
     sizes[is_open] = _sizes([instruments[at] for at in np.flatnonzero(is_open)], venue)
-    if np.any(sizes <= 0.0):
-        name, size = instruments[int(np.argmax(sizes <= 0.0))].name, sizes[int(np.argmax(sizes <= 0.0))]
+    is_bad = ~(sizes > 0.0) | np.isinf(sizes)
+    if np.any(is_bad):
+        name, size = instruments[int(np.argmax(is_bad))].name, sizes[int(np.argmax(is_bad))]
         raise DataError(f"{where}: {name} has a contract_size of {size:g}; give a positive one or leave it empty.")
     columns["contract_size"] = sizes
     for name in ("open_interest", "volume_24h"):
