@@ -1,6 +1,9 @@
 """Arrays mapped from disk: what comes back, what a writer that dies leaves, and what is not used."""
 
 import json
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -105,3 +108,13 @@ def test_what_cannot_be_stored_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="plain numbers"):
         blocks.write(tmp_path / "x", {"a": np.array([None])}, {})
     assert not (tmp_path / "x").exists()
+
+
+def test_what_a_killed_writer_left_is_removed_and_a_running_one_is_let_be(tmp_path: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    dead, alive = (tmp_path / f"one.{number}.7.tmp" for number in (gone.pid, os.getpid()))
+    for left in (dead, alive):
+        left.mkdir()
+    blocks.write(tmp_path / "one", {"a": np.arange(3)}, {})
+    assert (dead.exists(), alive.exists()) == (False, True)

@@ -5,10 +5,9 @@ import hashlib
 import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 import greekdrift
 from greekdrift.book import digest
@@ -16,10 +15,12 @@ from greekdrift.errors import DataError
 
 PACKAGE = "greekdrift"
 HOME = Path(greekdrift.__file__).parent
+LIBRARIES = ("numba", "numpy", "pandas", "pyarrow", "scipy")
+"""What computes beside the package."""
 
 
 def code(*modules: str, without: Collection[str] = ()) -> str:
-    """SHA-256 of the source text of modules and of all of the package that they import, and of numpy's version.
+    """SHA-256 of the source text of modules and of all of the package that they import, and of `LIBRARIES`' versions.
 
     Pages `without` are not followed: such as a room's own `__init__`, which shows pages that have no part in a result.
 
@@ -36,8 +37,13 @@ def code(*modules: str, without: Collection[str] = ()) -> str:
             reached.add(name)
             waiting += _imported(name)
     return digest(
-        {"numpy": np.__version__, "pages": [[name, _sha256(_page(name))] for name in sorted(reached - set(without))]}
+        {"libraries": _versions(), "pages": [[name, _sha256(_page(name))] for name in sorted(reached - set(without))]}
     )
+
+
+@lru_cache(maxsize=1)
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in LIBRARIES}
 
 
 def _page(module: str) -> Path | None:

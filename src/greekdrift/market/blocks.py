@@ -41,6 +41,7 @@ def write(folder: Path, arrays: Mapping[str, ndarray], facts: Mapping[str, Any])
     """
     unfinished = folder.with_name(f"{folder.name}.{os.getpid()}.{get_ident()}.tmp")
     shutil.rmtree(unfinished, ignore_errors=True)
+    _remove_abandoned(folder)
     unfinished.mkdir(parents=True)
     for name, array in arrays.items():
         if not name.replace("_", "").isalnum() or array.dtype.hasobject:
@@ -56,6 +57,24 @@ def write(folder: Path, arrays: Mapping[str, ndarray], facts: Mapping[str, Any])
         shutil.rmtree(unfinished)
         if not folder.is_dir():
             raise
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Removes what writers of this folder left that run no more."""
+    for left in folder.parent.glob(f"{folder.name}.*.tmp"):
+        number = left.name.split(".")[-3]
+        if number.isdigit() and not _runs(int(number)):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
 
 
 def read(folder: Path) -> Blocks | None:

@@ -2,15 +2,20 @@
 
 import hashlib
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 
+from greekdrift import units
 from greekdrift.book import digest
+from greekdrift.config import data_set as described_sets
 from greekdrift.config.data_set import DataSet
 from greekdrift.errors import DataError
-from greekdrift.market import blocks, pruning, series, series_files
+from greekdrift.market import blocks, parquet, pruning, series, series_files
 from greekdrift.market.series import Series
 
-PAGES = (blocks, pruning, series, series_files)
+PAGES = (blocks, described_sets, parquet, pruning, series, series_files, units)
+"""The pages that read a set and turn its stamps and units into numbers."""
+LIBRARIES = ("numpy", "pandas", "pyarrow")
 
 
 def histories(data_sets: Sequence[DataSet], root: str | Path, *, cache: str | Path | None = None) -> dict[str, Series]:
@@ -65,12 +70,13 @@ def read(folder: Path) -> dict[str, Series] | None:
     return found
 
 
-def _key(data_set: DataSet, root: Path) -> str:
+def _key(described: DataSet, root: Path) -> str:
     """Digest of the files' bytes, the description and the pages that read them."""
-    paths = dict.fromkeys(root / table.path for table in data_set.tables)
+    paths = dict.fromkeys(root / table.path for table in described.tables)
     lacking = [path for path in paths if not path.is_file()]
     if lacking:
         raise DataError(f"{lacking[0]}: there is no such file; name the folder of the data as root.")
     content = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
     program = [hashlib.sha256(Path(page.__file__).read_bytes()).hexdigest() for page in PAGES if page.__file__]
-    return digest([data_set.model_dump(mode="json"), content, program])
+    libraries = [version(name) for name in LIBRARIES]
+    return digest([described.model_dump(mode="json"), content, program, libraries])
