@@ -13,8 +13,7 @@ from numpy import ndarray
 
 from greekdrift.book.chain import LARGEST_VOLATILITY
 from greekdrift.greeks import compute
-from greekdrift.market import plausible
-from greekdrift.market.ticks import prices
+from greekdrift.market import agreement, plausible
 from greekdrift.market.validation.finding import Hits, at_rows
 from greekdrift.market.validation.rows import Column, Mask, Rows
 
@@ -86,15 +85,15 @@ def repricing(rows: Rows, is_on: Mask) -> Column:
     """|Black(mark_iv) − mark| per max(1, K/F) of the currency of the price; NaN where a row is left out."""
     at = np.flatnonzero(is_on & (rows.years >= 0.0))
     gap = np.full(len(rows), np.nan)
-    made = prices(
+    _, gap[at] = agreement.repricing(
+        rows.mark[at],
+        rows.mark_iv[at],
         forward=rows.forward[at],
         strike=rows.strike[at],
-        volatility=rows.mark_iv[at],
         time_to_expiry=rows.years[at],
         is_call=rows.is_call[at],
         is_inverse=rows.is_coin[at],
     )
-    gap[at] = np.abs(made - rows.mark[at]) / rows.unit[at]
     return gap
 
 
@@ -102,15 +101,15 @@ def levels(rows: Rows) -> Iterator[Hits]:
     """Index and forward against those of the other rows of the snapshot and expiry, and against each other."""
     middle = _median(rows.index, [rows.number, rows.underlying])
     yield at_rows("no_index", rows, np.isnan(middle), figure=np.nan, limit=np.nan)
-    index = np.abs(rows.index - middle) / middle
+    index = agreement.gap(rows.index, middle)
     yield from _two_steps("index", rows, index, INDEX_GAP, plausible.LARGEST_INDEX_GAP)
     is_dated = ~np.isnat(rows.expiry)
     usual = _median(rows.forward, [rows.group])
-    forward = np.where(is_dated, np.abs(rows.forward - usual) / usual, np.nan)
+    forward = np.where(is_dated, agreement.gap(rows.forward, usual), np.nan)
     yield from _two_steps("forward", rows, forward, FORWARD_GAP, plausible.LARGEST_FORWARD_GAP)
-    basis = np.abs(np.log(rows.forward / middle))
+    basis = agreement.log_basis(rows.forward, middle)
     yield from _two_steps("basis", rows, basis, LOG_BASIS, plausible.LARGEST_LOG_BASIS)
-    linear = np.where(rows.is_option, np.nan, np.abs(rows.mark - rows.forward) / rows.forward)
+    linear = np.where(rows.is_option, np.nan, agreement.gap(rows.mark, rows.forward))
     is_far = linear > plausible.LARGEST_FORWARD_GAP
     yield at_rows("linear_mark_far", rows, is_far, figure=linear, limit=plausible.LARGEST_FORWARD_GAP)
 
