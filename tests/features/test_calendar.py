@@ -10,6 +10,7 @@ from greekdrift.features.calendar import (
     HourOfDay,
     StepHours,
     WeekendShare,
+    days_to_third_friday,
     hours_to_last_friday,
     hours_to_weekly_expiry,
     weekend_share,
@@ -64,6 +65,13 @@ def test_the_last_friday_equals_walking_over_hours() -> None:
         assert gaps.max() <= np.timedelta64(35 if months == 1 else 98, "D")
     assert hours_to_last_friday(_at("2026-03-27T08:00"), months=3)[0] == 0.0
     assert hours_to_last_friday(_at("2026-01-30T08:01"), months=1)[0] == pytest.approx(28 * 24.0 - 1.0 / 60.0)
+
+
+def test_the_third_friday_equals_walking_over_days() -> None:
+    moments = np.datetime64("2025-11-01T21:00", "us") + np.arange(800) * np.timedelta64(1, "D")
+    for moment, days in zip(moments, days_to_third_friday(moments), strict=True):
+        ahead = [(moment + np.timedelta64(number, "D")).astype(datetime) for number in range(36)]
+        assert days == next(n for n, one in enumerate(ahead) if one.weekday() == 4 and 15 <= one.day <= 21)
 
 
 def test_cycles_are_near_at_their_expiry() -> None:

@@ -43,6 +43,7 @@ FORECASTERS: Mapping[str, str] = {
     "boosted": "forecast.boosted:Boosted",
     "drift_net": "forecast.deep.training:DriftNet",
     "calibrated": "forecast.calibrated:Calibrated",
+    "centred": "forecast.centred:Centred",
     "outside": "forecast.outside:Outside",
 }
 """What makes joint scenarios of the market state: docs/forecasters.md. `outside` alone runs code that is not of this

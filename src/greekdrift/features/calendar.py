@@ -176,5 +176,23 @@ def _last_friday(month: Int[ndarray, " row"]) -> Instants:
     return friday.astype("datetime64[D]").astype("datetime64[us]") + np.timedelta64(8, "h")
 
 
+def days_to_third_friday(moments: Instants) -> Line:
+    """Days from the date of each instant (UTC) to the next third Friday, when listed monthly options expire; 0 on it.
+
+    >>> days_to_third_friday(np.array(["2026-03-20T21:00", "2026-03-21T00:00"], dtype="datetime64[us]")).tolist()
+    [0.0, 27.0]
+    """
+    day = moments.astype("datetime64[D]").astype(np.int64)
+    month = moments.astype("datetime64[M]").astype(np.int64)
+    due, after = _third_friday(month), _third_friday(month + 1)
+    return np.where(due >= day, due, after) - day.astype(np.float64)
+
+
+def _third_friday(month: Int[ndarray, " row"]) -> Int[ndarray, " row"]:
+    """Days since 1970 of the third Friday of months counted from 1970-01 (1970-01-02 was a Friday)."""
+    first = month.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
+    return first + np.mod(1 - first, 7) + 14
+
+
 def _same(panel: Panel, line: Line) -> Column:
     return np.repeat(line[:, None], len(panel.underlyings), axis=1)

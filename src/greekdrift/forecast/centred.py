@@ -1,0 +1,126 @@
+"""Any forecaster, its scenarios centred on a learned mean: reversion, term structure and calendar of the surface.
+
+x' = m̂(h) + x̄(h) + √(1 − R²(h)) (x − x̄(h))
+
+x are the base's increments and x̄ their mean, m̂ the conditional mean of `forecast.mean_regression` and R² what it
+explained on later blocks of the past: what is known is no longer spread. The forward is left alone. Where the past
+bears out no mean, the law is the base's, byte for byte.
+
+Timing: every target that is learnt from was known with the last row of the panel. Source: `forecast.mean_regression`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy import ndarray
+
+from greekdrift.book import Scenarios
+from greekdrift.config.document import Document
+from greekdrift.config.table import FORECASTERS, Component, build, problems
+from greekdrift.errors import ConfigError, InputError
+from greekdrift.features.history import Panel
+from greekdrift.forecast import mean_regression, packed
+from greekdrift.forecast.artefact import put_together, taken_apart
+from greekdrift.forecast.forecaster import Forecaster, Predictor, checked_horizons
+from greekdrift.forecast.mean_regression import MeanRegression
+from greekdrift.forecast.steps import usual_horizons
+
+GIVEN = ("seed", "recorder")
+BASE = Component(use="fhs")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CentredPredictor:
+    """A predictor and the means that its scenarios are moved to."""
+
+    kind: ClassVar[str] = "centred"
+
+    name: str
+    base: Predictor
+    means: MeanRegression
+
+    def predict(self, history: Panel, *, horizons: Sequence[float], n: int, seed: int) -> Scenarios:
+        """The base's scenarios around the learned mean, as much narrower as it explains."""
+        made = self.base.predict(history, horizons=horizons, n=n, seed=seed)
+        provenance = f"{self.name} seed {seed}"
+        if not np.any(self.means.shares):
+            return replace(made, provenance=provenance)
+        hours = checked_horizons(horizons)
+        mean = np.tensordot(made.weights, made.increments, axes=1)
+        width = self.means.width(hours)[:, None, :]
+        shift = (1.0 - width) * mean + self.means.mean(history, hours)
+        moved = width * made.increments + shift
+        return replace(made, increments=moved, provenance=provenance)
+
+    def pack(self) -> tuple[dict[str, Any], dict[str, ndarray]]:
+        """Plain values and arrays: the base under its kind, and the means."""
+        kind, config, arrays = taken_apart(self.base)
+        means, own = packed.pack(self.means, path="means.")
+        inner = {f"base.{name}": array for name, array in arrays.items()}
+        return {"name": self.name, "kind": kind, "base": config, "means": means}, inner | own
+
+    @classmethod
+    def unpack(cls, config: Mapping[str, Any], arrays: Mapping[str, ndarray]) -> Self:
+        """The predictor of these values and arrays."""
+        inner = {name.removeprefix("base."): array for name, array in arrays.items() if name.startswith("base.")}
+        return cls(
+            name=str(config["name"]),
+            base=put_together(config["kind"], config["base"], inner),
+            means=packed.unpack(MeanRegression, config["means"], arrays, path="means."),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Centred:
+    """A forecaster of the table, centred.
+
+    `base` names it as in `{use: fhs, scale: haris}`. Means are learnt at `horizons` (hours; 1, 2, 4, 8 and 12 base
+    steps where none are given, 1, 2, 5 and 10 sessions) and trusted by an inner walk-forward of `refits` fits.
+
+    >>> from greekdrift.features.history import example
+    >>> panel = example(rows=200)
+    >>> predictor = Centred(base=Component(use="historical")).fit(panel)
+    >>> predictor.name, predictor.predict(panel, horizons=[6.0, 24.0], n=50, seed=0).increments.shape
+    ('centred:historical', (50, 2, 1, 7))
+    """
+
+    base: Component = BASE
+    horizons: tuple[float, ...] = ()
+    refits: int = 8
+    seed: int = 0
+    recorder: Any = None
+
+    def __post_init__(self) -> None:
+        if self.horizons:
+            checked_horizons(self.horizons)
+        if self.refits < 1:
+            raise InputError(f"centred: refits {self.refits} must be positive.")
+        document = Document(name=self.base.use, values={})
+        lines = problems(self.base, FORECASTERS, document=document, place=("base",), given=GIVEN)
+        if lines:
+            raise ConfigError("\n".join(lines))
+
+    @property
+    def forecaster(self) -> Forecaster:
+        """The forecaster that is centred."""
+        made: Forecaster = build(self.base, FORECASTERS, seed=self.seed, recorder=self.recorder)
+        return made
+
+    @property
+    def invariances(self) -> tuple[str, ...]:
+        """Those of the base: the regressors have no unit, no level and no order."""
+        return getattr(self.forecaster, "invariances", ())
+
+    @property
+    def name(self) -> str:
+        """Such as `centred:fhs:hari`."""
+        return f"centred:{self.forecaster.name}"
+
+    def fit(self, panel: Panel) -> CentredPredictor:
+        """The base and the means on the whole panel, what is trusted of them on an inner walk-forward."""
+        forecaster = self.forecaster
+        base = forecaster.fit(panel)
+        means = mean_regression.fit(panel, self.horizons or usual_horizons(panel), refits=self.refits)
+        return CentredPredictor(name=f"centred:{forecaster.name}", base=base, means=means)
