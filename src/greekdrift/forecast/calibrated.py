@@ -18,12 +18,10 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from greekdrift.book import Scenarios
-from greekdrift.config.document import Document
-from greekdrift.config.table import FORECASTERS, Component, build, problems
-from greekdrift.errors import ConfigError, DataError, InputError
+from greekdrift.config.table import Component
+from greekdrift.errors import DataError, InputError
 from greekdrift.features.history import Panel
-from greekdrift.forecast import packed
-from greekdrift.forecast.artefact import put_together, taken_apart
+from greekdrift.forecast import wrapped
 from greekdrift.forecast.forecaster import Forecaster, Predictor, checked_horizons, scenarios
 from greekdrift.forecast.rank_map import LEVELS, RankMap, identity, images, shares_below, shrunk
 from greekdrift.forecast.steps import usual_horizons
@@ -34,8 +32,6 @@ FIRST_SHARE = 0.3
 LEAST_ROWS = 40
 DRAWS = 199
 """Scenarios per inner origin: the levels k/200 are all as likely."""
-GIVEN = ("seed", "recorder")
-BASE = Component(use="fhs")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -59,20 +55,13 @@ class CalibratedPredictor:
 
     def pack(self) -> tuple[dict[str, Any], dict[str, ndarray]]:
         """Plain values and arrays: the base under its kind, and the map."""
-        kind, config, arrays = taken_apart(self.base)
-        ranks, own = packed.pack(self.ranks, path="ranks.")
-        inner = {f"base.{name}": array for name, array in arrays.items()}
-        return {"name": self.name, "kind": kind, "base": config, "ranks": ranks}, inner | own
+        return wrapped.pack(self.name, self.base, ranks=self.ranks)
 
     @classmethod
     def unpack(cls, config: Mapping[str, Any], arrays: Mapping[str, ndarray]) -> Self:
         """The predictor of these values and arrays."""
-        inner = {name.removeprefix("base."): array for name, array in arrays.items() if name.startswith("base.")}
-        return cls(
-            name=str(config["name"]),
-            base=put_together(config["kind"], config["base"], inner),
-            ranks=packed.unpack(RankMap, config["ranks"], arrays, path="ranks."),
-        )
+        name, base, ranks = wrapped.unpack(config, arrays, ranks=RankMap)
+        return cls(name=name, base=base, ranks=ranks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +73,7 @@ class Calibrated:
     given, 1, 2, 5 and 10 sessions). The identity counts for `prior_outcomes` outcomes.
     """
 
-    base: Component = BASE
+    base: Component = wrapped.BASE
     horizons: tuple[float, ...] = ()
     refits: int = 4
     origins: int = 240
@@ -100,16 +89,12 @@ class Calibrated:
                 f"calibrated: refits {self.refits}, origins {self.origins} and prior_outcomes {self.prior_outcomes} "
                 "must be positive."
             )
-        document = Document(name=self.base.use, values={})
-        lines = problems(self.base, FORECASTERS, document=document, place=("base",), given=GIVEN)
-        if lines:
-            raise ConfigError("\n".join(lines))
+        wrapped.check(self.base)
 
     @property
     def forecaster(self) -> Forecaster:
         """The forecaster that is calibrated."""
-        made: Forecaster = build(self.base, FORECASTERS, seed=self.seed, recorder=self.recorder)
-        return made
+        return wrapped.built(self.base, seed=self.seed, recorder=self.recorder)
 
     @property
     def invariances(self) -> tuple[str, ...]:

@@ -17,18 +17,13 @@ import numpy as np
 from numpy import ndarray
 
 from greekdrift.book import Scenarios
-from greekdrift.config.document import Document
-from greekdrift.config.table import FORECASTERS, Component, build, problems
-from greekdrift.errors import ConfigError, InputError
+from greekdrift.config.table import Component
+from greekdrift.errors import InputError
 from greekdrift.features.history import Panel
-from greekdrift.forecast import mean_regression, packed
-from greekdrift.forecast.artefact import put_together, taken_apart
+from greekdrift.forecast import mean_regression, wrapped
 from greekdrift.forecast.forecaster import Forecaster, Predictor, checked_horizons
 from greekdrift.forecast.mean_regression import MeanRegression
 from greekdrift.forecast.steps import usual_horizons
-
-GIVEN = ("seed", "recorder")
-BASE = Component(use="fhs")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -56,20 +51,13 @@ class CentredPredictor:
 
     def pack(self) -> tuple[dict[str, Any], dict[str, ndarray]]:
         """Plain values and arrays: the base under its kind, and the means."""
-        kind, config, arrays = taken_apart(self.base)
-        means, own = packed.pack(self.means, path="means.")
-        inner = {f"base.{name}": array for name, array in arrays.items()}
-        return {"name": self.name, "kind": kind, "base": config, "means": means}, inner | own
+        return wrapped.pack(self.name, self.base, means=self.means)
 
     @classmethod
     def unpack(cls, config: Mapping[str, Any], arrays: Mapping[str, ndarray]) -> Self:
         """The predictor of these values and arrays."""
-        inner = {name.removeprefix("base."): array for name, array in arrays.items() if name.startswith("base.")}
-        return cls(
-            name=str(config["name"]),
-            base=put_together(config["kind"], config["base"], inner),
-            means=packed.unpack(MeanRegression, config["means"], arrays, path="means."),
-        )
+        name, base, means = wrapped.unpack(config, arrays, means=MeanRegression)
+        return cls(name=name, base=base, means=means)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +74,7 @@ class Centred:
     ('centred:historical', (50, 2, 1, 7))
     """
 
-    base: Component = BASE
+    base: Component = wrapped.BASE
     horizons: tuple[float, ...] = ()
     refits: int = 8
     seed: int = 0
@@ -97,16 +85,12 @@ class Centred:
             checked_horizons(self.horizons)
         if self.refits < 1:
             raise InputError(f"centred: refits {self.refits} must be positive.")
-        document = Document(name=self.base.use, values={})
-        lines = problems(self.base, FORECASTERS, document=document, place=("base",), given=GIVEN)
-        if lines:
-            raise ConfigError("\n".join(lines))
+        wrapped.check(self.base)
 
     @property
     def forecaster(self) -> Forecaster:
         """The forecaster that is centred."""
-        made: Forecaster = build(self.base, FORECASTERS, seed=self.seed, recorder=self.recorder)
-        return made
+        return wrapped.built(self.base, seed=self.seed, recorder=self.recorder)
 
     @property
     def invariances(self) -> tuple[str, ...]:
