@@ -29,7 +29,8 @@ def command(
     """Serve /v1/forecast, /v1/propose, /v1/snapshot, /healthz, /readyz and /openapi.json until stopped.
 
     The chain given (or the latest of the data) is decided before the server says that it is ready. It never trains: a
-    model is a trained folder, or a forecaster that is fitted once before the start. Stops gracefully on SIGTERM.
+    model is production, a trained folder, or a law that is fitted in closed form once before the start. Stops
+    gracefully on SIGTERM.
 
     Example: greekdrift serve --config configs/experiment/demo.yaml --model models/demo --clock chain
     """
@@ -54,6 +55,7 @@ def command(
             venue=venue,
             rules=rules,
             runs=runs,
+            may_train=False,
         )
     )
     with ExitStack() as stack:

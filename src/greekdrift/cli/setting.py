@@ -31,13 +31,16 @@ from greekdrift.units import instant, stamp
 
 HORIZONS = (6.0, 12.0, 18.0, 24.0)
 SCENARIOS = 500
+TRAINED = ("forecast.deep.", "forecast.boosted:")
+"""Where the forecasters stand that are trained, not fitted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """The options that commands share, as they were given.
 
-    `chains` are the chain and the history in one. With `as_of` nothing is read that was known later.
+    `chains` are the chain and the history in one. With `as_of` nothing is read that was known later. Where nothing may
+    be trained (`may_train`), a model is one that was, or a law that is fitted in closed form.
     """
 
     chain: Path | None = None
@@ -52,6 +55,7 @@ class Asked:
     venue: str | None = None
     rules: str | None = None
     runs: Path = Path("runs")
+    may_train: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +87,7 @@ def setting(asked: Asked) -> Setting:
     source = _source(asked, experiment, venue)
     chain = chain_of(asked, source, venue, experiment)
     history = None if source is None or asked.model is None else panel_of(source, asked.runs, experiment=experiment)
-    predictor, novelty = predictor_of(asked.model, experiment, history, chain, asked.runs)
+    predictor, novelty = predictor_of(asked.model, experiment, history, chain, asked.runs, may_train=asked.may_train)
     return Setting(
         chain=chain,
         accounts=_accounts(asked, experiment),
@@ -195,6 +199,8 @@ def predictor_of(
     history: Panel | None,
     chain: Chain,
     runs: Path = Path("runs"),
+    *,
+    may_train: bool = True,
 ) -> tuple[Predictor | None, Novelty | None]:
     """The predictor of an artefact, the one in production, or a forecaster fitted on what was known at the chain."""
     if model is None:
@@ -217,6 +223,11 @@ def predictor_of(
         raise ConfigError(
             "outside runs code of your own and is for greekdrift evaluate alone; a decision takes a forecaster of "
             "this package or the folder of a trained model."
+        )
+    if not may_train and any(FORECASTERS[name].startswith(TRAINED) for name in _uses(component)):
+        raise ConfigError(
+            f"{model} would have to be trained, and what serves never trains: greekdrift train and promote, then "
+            "--model production, or the trained folder."
         )
     forecaster = build(component, FORECASTERS) if experiment is None else forecaster_of(component, experiment)
     known = history.until(chain.known_at)

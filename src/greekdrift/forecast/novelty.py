@@ -8,7 +8,8 @@ what is missing, how long the gap before the snapshot was, and how many features
 
 Each is divided by what it exceeded on a share `rate` of the rows of the window itself, walked forward: measured
 against the rows before a refit alone. The score is the largest quotient; its limit is what the score exceeded on
-the share `rate` of these rows. So the share of false alarms inside the window is known: `rate`.
+the share `rate` of these rows. So the share of alarms inside the window is known: `rate` at most. On unseen days they
+come in clusters, where the market leaves the window for good; a new fit ends them.
 
 Source: robust distances as in Rousseeuw & Van Driessen (1999), with medians and median absolute deviations in place of
 the MCD, correlations shrunk by half. Timing: known with the origin row.
