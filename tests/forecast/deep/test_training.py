@@ -11,10 +11,13 @@ from greekdrift.config import load_venue
 from greekdrift.errors import ArtefactError, DataError, InputError
 from greekdrift.features.panel import assemble
 from greekdrift.forecast import artefact
-from greekdrift.forecast.deep.training import Batches, DriftNet, inner_split
+from greekdrift.forecast.deep.loop import Batches
+from greekdrift.forecast.deep.predictor import DriftNetPredictor
+from greekdrift.forecast.deep.training import DriftNet, inner_split
 from greekdrift.forecast.ensemble import Pool
 from greekdrift.forecast.examples import examples
 from greekdrift.forecast.historical import Historical
+from greekdrift.forecast.inputs import kinds
 from greekdrift.market.simulate import SimulatedSource
 from greekdrift.score import energy
 from greekdrift.surface.state import FACTORS
@@ -151,6 +154,39 @@ def test_a_recorder_is_told(make_panel):
     assert notebook.settings["origins"] > 100
     names = {name for _, values in notebook.figures for name in values}
     assert {"later_loss", "trusted_scale_forward", "gain_se_reversion_skew"} <= names
+
+
+def test_a_shape_is_learnt_kept_and_read_back(fitted, tmp_path):
+    """Skew that is drawn anew each step: the mixture knows its law, the base law chains its noise."""
+    panel, predictor = fitted
+    assert np.all(predictor.shares[-1, :, 2] > 0.0)
+    shapeless = replace(predictor, shares=predictor.shares * (np.arange(4) < 3)[:, None, None])
+    with_shape, without = (
+        one.predict(panel, horizons=(24.0,), n=400, seed=1).increments for one in (predictor, shapeless)
+    )
+    moved = (with_shape != without).any(axis=(0, 1, 2))
+    shaped = (predictor.shares[-1, -1] @ kinds(panel.factors).T) > 0.0
+    np.testing.assert_array_equal(moved, shaped)
+    artefact.save(predictor, tmp_path)
+    again = artefact.load(tmp_path).predict(panel, horizons=(24.0,), n=400, seed=1).increments
+    assert again.tobytes() == with_shape.tobytes()
+
+
+def test_an_artefact_without_shapes_is_read_as_before(fitted):
+    panel, predictor = fitted
+    config, arrays = replace(predictor, mixtures=()).pack()
+    del config["mixtures"]
+    arrays["shares"] = arrays["shares"][:3]
+    old = DriftNetPredictor.unpack(config, arrays)
+    assert old.shares.shape[0] == 4
+    assert not old.shares[-1].any()
+    assert np.all(np.isfinite(old.predict(panel, horizons=(24.0,), n=10, seed=0).increments))
+
+
+def test_without_shape_there_are_corrections_alone(make_panel):
+    predictor = replace(QUICK, epochs=2, shape=False).fit(_reverting(make_panel(rows=260)))
+    assert predictor.mixtures == ()
+    assert not predictor.shares[-1].any()
 
 
 def test_horizons_between_and_beyond_the_trained_ones(fitted):

@@ -1,8 +1,8 @@
-"""The fitted drift net: base law, network and how much of it is trusted. Imports torch, never lightning."""
+"""The fitted drift net: base law, networks and how far they are trusted. Imports torch, never lightning."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 import torch
@@ -12,21 +12,25 @@ from numpy import ndarray
 from greekdrift.book import Scenarios
 from greekdrift.features.history import Panel
 from greekdrift.forecast import packed
-from greekdrift.forecast.deep.network import Correction, DriftNetwork
+from greekdrift.forecast.deep.mixture import MixtureNetwork, joined, spread
+from greekdrift.forecast.deep.network import HEAD_GROUPS, Correction, DriftNetwork
 from greekdrift.forecast.ensemble import PoolPredictor
 from greekdrift.forecast.examples import ratio
 from greekdrift.forecast.forecaster import checked_horizons, checked_origin, scenarios
 from greekdrift.forecast.inputs import NAMES, gaps, inputs, kinds
-from greekdrift.forecast.memory import memory, moves
+from greekdrift.forecast.memory import Memory, memory, moves
+
+Net = TypeVar("Net", DriftNetwork, MixtureNetwork)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DriftNetPredictor:
-    """Corrects paths of `base` by a share of what the networks say on average.
+    """Paths of `base`, corrected by a share of what the networks say on average, or given the mixtures' shape.
 
-    `horizons` (hours) are those that the networks were trained on, `shares` by head (scale, reversion, tilt), trained
-    horizon and kind of factor (`forecast.inputs.KINDS`); all 0 is `base` itself. Between trained horizons the
-    shares are interpolated in ln h, outside the networks are asked for the nearest one.
+    `horizons` (hours) are those that the networks were trained on, `shares` by head (scale, reversion, tilt, shape),
+    trained horizon and kind of factor (`forecast.inputs.KINDS`); all 0 is `base` itself. Where a shape is trusted it
+    takes the place of the correction. Between trained horizons the shares are interpolated in ln h, outside the
+    networks are asked for the nearest one.
     """
 
     kind: ClassVar[str] = "drift_net"
@@ -34,6 +38,7 @@ class DriftNetPredictor:
     name: str
     base: PoolPredictor
     networks: tuple[DriftNetwork, ...]
+    mixtures: tuple[MixtureNetwork, ...]
     shares: Float[ndarray, "head horizon kind"]
     horizons: Float[ndarray, " horizon"]
 
@@ -48,9 +53,16 @@ class DriftNetPredictor:
         """Plain values and arrays: the base law, the shares and every network's weights."""
         base, arrays = packed.pack(self.base, path="base.")
         arrays |= {"shares": self.shares, "horizons": self.horizons}
-        for member, network in enumerate(self.networks):
-            arrays |= {f"network.{member}.{name}": part.numpy() for name, part in network.state_dict().items()}
-        config = {"name": self.name, "base": base, "members": len(self.networks), "inputs": list(NAMES)}
+        for kind, members in (("network", self.networks), ("mixture", self.mixtures)):
+            for member, network in enumerate(members):
+                arrays |= {f"{kind}.{member}.{name}": part.numpy() for name, part in network.state_dict().items()}
+        config = {
+            "name": self.name,
+            "base": base,
+            "members": len(self.networks),
+            "mixtures": len(self.mixtures),
+            "inputs": list(NAMES),
+        }
         return config, arrays
 
     @classmethod
@@ -58,25 +70,40 @@ class DriftNetPredictor:
         """The predictor of these values and arrays; one that was trained on other inputs is refused."""
         if tuple(config["inputs"]) != NAMES:
             raise ValueError(f"its inputs are {config['inputs']}")
+        shares = arrays["shares"]
+        if "mixtures" not in config:  # written before there were shapes
+            shares = np.concatenate([shares, np.zeros_like(shares[:1])])
         return cls(
             name=config["name"],
             base=packed.unpack(PoolPredictor, config["base"], arrays, path="base."),
-            networks=tuple(_network(arrays, f"network.{member}.") for member in range(config["members"])),
-            shares=arrays["shares"],
+            networks=tuple(_read(DriftNetwork, arrays, f"network.{member}.") for member in range(config["members"])),
+            mixtures=tuple(
+                _read(MixtureNetwork, arrays, f"mixture.{member}.") for member in range(config.get("mixtures", 0))
+            ),
+            shares=shares,
             horizons=arrays["horizons"],
         )
 
     def correction(self, history: Panel, horizons: Float[ndarray, " horizon"]) -> Correction:
         """What the networks say at the last row of a history, already shrunk to the trusted share."""
-        scale = self.base.lead.scale
-        known = memory(moves(history), scale.clock.memories, last_only=True).repeated(1)
-        asked = np.clip(horizons, self.horizons[0], self.horizons[-1])
-        seen = inputs(scale, self.base.lead.factors, known, history.state[-1:], history.as_of[-1:], asked)
         with torch.inference_mode():
-            said = [network(torch.as_tensor(seen, dtype=torch.float32)) for network in self.networks]
-            return average(said).shrunk(self._shares_at(asked))
+            return self._said(self._seen(history, horizons), self._shares_at(horizons))
 
-    def _shares_at(self, asked: Float[ndarray, " asked"]) -> Float[torch.Tensor, "head asked factor"]:
+    def _said(self, seen: torch.Tensor, shares: Float[torch.Tensor, "head asked factor"]) -> Correction:
+        return average([network(seen) for network in self.networks]).shrunk(shares[:HEAD_GROUPS])
+
+    def _seen(self, history: Panel, hours: Float[ndarray, " asked"]) -> torch.Tensor:
+        scale = self.base.lead.scale
+        known = self._known(history)
+        asked = np.clip(hours, self.horizons[0], self.horizons[-1])
+        seen = inputs(scale, self.base.lead.factors, known, history.state[-1:], history.as_of[-1:], asked)
+        return torch.as_tensor(seen, dtype=torch.float32)
+
+    def _known(self, history: Panel) -> Memory:
+        return memory(moves(history), self.base.lead.scale.clock.memories, last_only=True).repeated(1)
+
+    def _shares_at(self, hours: Float[ndarray, " asked"]) -> Float[torch.Tensor, "head asked factor"]:
+        asked = np.clip(hours, self.horizons[0], self.horizons[-1])
         at = np.interp(np.log(asked), np.log(self.horizons), np.arange(self.horizons.size))
         lower = np.minimum(at.astype(np.int64), max(self.horizons.size - 2, 0))
         upper, part = np.minimum(lower + 1, self.horizons.size - 1), (at - lower)[:, None]
@@ -86,16 +113,35 @@ class DriftNetPredictor:
     def _corrected(self, history: Panel, walked: ndarray, hours: ndarray) -> ndarray:
         if not np.any(self.shares):
             return walked
-        scale = self.base.lead.scale
-        known = memory(moves(history), scale.clock.memories, last_only=True).repeated(1)
+        scale, known = self.base.lead.scale, self._known(history)
         with torch.inference_mode():
-            moved = self.correction(history, hours).apply(
-                torch.as_tensor(walked[None]),
-                torch.as_tensor(gaps(scale, known)),
-                torch.as_tensor(ratio(scale, known, history.state[-1:], history.as_of[-1:])),
-                scale.forward,
-            )
-        return moved[0].numpy()
+            seen, shares = self._seen(history, hours), self._shares_at(hours)
+            base, gap = torch.as_tensor(walked[None]), torch.as_tensor(gaps(scale, known))
+            moved = base
+            if shares[:HEAD_GROUPS].any():
+                relative = torch.as_tensor(ratio(scale, known, history.state[-1:], history.as_of[-1:]))
+                moved = self._said(seen, shares).apply(base, gap, relative, scale.forward)
+            return self._shaped(seen, base, moved, gap, shares[-1])[0].numpy()
+
+    def _shaped(
+        self,
+        seen: torch.Tensor,
+        base: torch.Tensor,
+        moved: torch.Tensor,
+        gap: torch.Tensor,
+        share: Float[torch.Tensor, "asked factor"],
+    ) -> torch.Tensor:
+        """The draws `moved`, but where a shape is trusted a share of the way from the base law to the mixtures."""
+        some = torch.nonzero(share.any(dim=0)).flatten()
+        if some.numel() == 0:
+            return moved
+        few, cells = base[..., some], seen[..., some, :]
+        unit = spread(few).float()
+        made = [joined(mixture(cells, gap[:, :, some].float(), unit), few) for mixture in self.mixtures]
+        shaped = few + share[:, None, some] * (torch.stack(made).mean(dim=0) - few)
+        moved = moved.clone() if moved is base else moved
+        moved[..., some] = torch.where(share[:, None, some] > 0.0, shaped, moved[..., some])
+        return moved
 
 
 def average(said: Sequence[Correction]) -> Correction:
@@ -107,7 +153,7 @@ def average(said: Sequence[Correction]) -> Correction:
     )
 
 
-def _network(arrays: Mapping[str, ndarray], prefix: str) -> DriftNetwork:
+def _read(kind: type[Net], arrays: Mapping[str, ndarray], prefix: str) -> Net:
     """A network from its weights, whose shapes say how wide it is."""
     weights = {
         name.removeprefix(prefix): torch.as_tensor(np.array(array, dtype=np.float32))
@@ -115,6 +161,6 @@ def _network(arrays: Mapping[str, ndarray], prefix: str) -> DriftNetwork:
         if name.startswith(prefix)
     }
     width, inputs_ = weights["first.weight"].shape
-    network = DriftNetwork(inputs=inputs_, width=width)
+    network = kind(inputs=inputs_, width=width)
     network.load_state_dict(weights)
     return network.eval()

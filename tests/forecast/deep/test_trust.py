@@ -1,0 +1,63 @@
+import pytest
+import torch
+
+from greekdrift.forecast.deep.loop import Tensors
+from greekdrift.forecast.deep.mixture import MixtureNetwork, spread
+from greekdrift.forecast.deep.network import REVERSIONS, DriftNetwork
+from greekdrift.forecast.deep.trust import LEAST_BLOCKS, LEVEL_BLOCKS, trusted
+from greekdrift.forecast.inputs import KINDS
+
+FORWARD, SKEW = KINDS.index("forward"), KINDS.index("skew")
+BLOCK = 4
+
+
+def _late(rows, *, ragged, seed=0):
+    """Standard normal outcomes of a return and a skew; the base law says so, or is made of few values and too wide."""
+    random = torch.Generator().manual_seed(seed)
+    base = torch.randn(rows, 24, 1, 1, 2, generator=random)
+    base = 3.0 * base.sign() if ragged else base
+    kind = torch.zeros(2, len(KINDS))
+    kind[0, FORWARD], kind[1, SKEW] = 1.0, 1.0
+    return Tensors(
+        inputs=torch.zeros(rows, 1, 1, 2, 3),
+        gap=torch.zeros(rows, 1, 2, REVERSIONS),
+        ratio=torch.zeros(rows, 1, 2),
+        unit=spread(base),
+        base=base,
+        observed=torch.randn(rows, 1, 1, 2, generator=random),
+        size=torch.ones(1, 1, 2),
+        weight=torch.full((2,), 0.5),
+        kind=kind,
+        forward=0,
+        block=BLOCK,
+    )
+
+
+def _networks():
+    return (DriftNetwork(inputs=3, width=4),), (MixtureNetwork(inputs=3, width=4),)
+
+
+def test_a_shape_that_is_better_is_trusted():
+    shares, gains = trusted(*_networks(), _late(LEVEL_BLOCKS * BLOCK, ragged=True))
+    assert shares[-1, 0, SKEW] > 0.0
+    assert shares[-1, 0, FORWARD] > 0.0
+    assert gains[-1, 0, SKEW] > 2.0
+    assert not shares[:-1].any()
+
+
+def test_the_level_asks_for_a_longer_record():
+    shares, gains = trusted(*_networks(), _late((LEVEL_BLOCKS - 1) * BLOCK, ragged=True))
+    assert shares[-1, 0, SKEW] > 0.0
+    assert shares[-1, 0, FORWARD] == 0.0
+    assert gains[-1, 0, FORWARD] > 2.0
+
+
+@pytest.mark.parametrize("rows", [(LEAST_BLOCKS - 1) * BLOCK, 8 * BLOCK, 60 * BLOCK])
+def test_what_is_no_better_is_not_trusted(rows):
+    shares, _ = trusted(*_networks(), _late(rows, ragged=rows < LEAST_BLOCKS * BLOCK))
+    assert not shares.any()
+
+
+def test_corrections_can_be_alone():
+    shares, _ = trusted(_networks()[0], (), _late(60 * BLOCK, ragged=True))
+    assert not shares[-1].any()
