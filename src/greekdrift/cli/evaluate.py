@@ -74,10 +74,11 @@ def score(
     only: str | None = None,
     own: Any = None,
     workers: int = 1,
+    is_recorded: bool = True,
 ) -> Any:
     """Walks, writes scorecard and picture to the run's folder, records both; returns the scorecard.
 
-    `own` is a forecaster in place of the experiment's own.
+    `own` is a forecaster in place of the experiment's own. Nothing enters the experiment record unless `is_recorded`.
     """
     from greekdrift import track
     from greekdrift.cli.console import say
@@ -90,7 +91,8 @@ def score(
     forecasters = _asked(experiment, judged, only)
     kept = Kept.of(panel, source, evaluation_of(experiment), cache=runs / "cache")
     uri = experiment.tracking_uri or track.address(runs)
-    with track.open_record(f"evaluate {experiment.name}", uri=uri, artefacts=runs / "artefacts") as record:
+    name, artefacts = f"evaluate {experiment.name}", runs / "artefacts"
+    with track.open_record(name, uri=uri, artefacts=artefacts) if is_recorded else track.Silent() as record:
         record.params(parameters(experiment))
         results = _walked(experiment, kept, forecasters, runs, workers=workers)
         card = scorecard(results, seed=experiment.seed)

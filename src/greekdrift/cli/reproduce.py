@@ -61,7 +61,7 @@ def _made_again(found: "Recorded", settings: list[str], place: Path, workers: in
     from greekdrift.evaluate.seal import SCORECARD
     from greekdrift.evaluate.stored import content
 
-    experiment = elsewhere(found.experiment.but(tracking_uri=None), settings)
+    experiment = elsewhere(found.experiment, settings)
     source = source_of(experiment)
     if (data := content(source)) != found.scorecard.data:
         raise DataError(
@@ -70,7 +70,8 @@ def _made_again(found: "Recorded", settings: list[str], place: Path, workers: in
         )
     panel = panel_of(source, place, experiment=experiment)
     only = ",".join(found.scorecard.forecasters)
-    score(experiment, source, panel, place, place, only=only, own=found.judged(), workers=workers)
+    own = found.judged()
+    score(experiment, source, panel, place, place, only=only, own=own, workers=workers, is_recorded=False)
     problems = []
     before, now = (folder / SCORECARD for folder in (found.path, place))
     if before.read_bytes() == now.read_bytes():
