@@ -101,3 +101,14 @@ def test_a_record_that_breaks_off_says_so_once(
         record.text("x", "y")
     assert len(lines) == 1
     assert "disk full" in lines[0]
+
+
+def test_an_alias_follows_a_promotion_and_harms_nothing(record_folder: Path, artefact: Path, written: str) -> None:
+    assert written
+    uri, lines = track.address(record_folder), []
+    assert track.name_version("drift_net", "1", alias="production", uri=uri, warn=lines.append)
+    client = track._client(uri)
+    assert client.get_model_version_by_alias("drift_net", "production").version in (1, "1")
+    assert not track.name_version("absent", "1", alias="production", uri=uri, warn=lines.append)
+    assert not track.name_version("drift_net", "1", alias="production", uri="http://127.0.0.1:9", warn=lines.append)
+    assert len(lines) == 2
