@@ -126,7 +126,18 @@ def test_a_snapshot_that_is_not_yet_known_is_not_the_origin(run: Callable, marke
 def test_the_summary_states_the_errors(run: Callable, market: Any, tmp_path: Path) -> None:
     whole, _, book, chain = market
     out, picture = tmp_path / "f.json", tmp_path / "f.png"
-    extra = ("--quantity", "all", "--oversample", 2, "--band", "desk: BTC vega -2000..2000 venue", "--out", out, "--plot", picture)
+    extra = (
+        "--quantity",
+        "all",
+        "--oversample",
+        2,
+        "--band",
+        "desk: BTC vega -2000..2000 venue",
+        "--out",
+        out,
+        "--plot",
+        picture,
+    )
     done = run(*_arguments(whole, book, chain, tmp_path, *extra))
     assert done.code == 0, done.err
     desk, idle = json.loads(out.read_text())["accounts"]
