@@ -8,10 +8,11 @@ from safetensors.numpy import load, save
 from tests.forecast.registry import CASES, ON_SESSIONS, SAVED
 
 from greekdrift.errors import ArtefactError
-from greekdrift.forecast import artefact, classifier
+from greekdrift.evaluate.events import examined
+from greekdrift.forecast import artefact
 from greekdrift.forecast.calibrated import calibrated
+from greekdrift.forecast.days import of_sessions
 from greekdrift.forecast.econometric import FilteredHistorical
-from greekdrift.forecast.har import Daily
 
 
 @pytest.mark.parametrize("name", SAVED)
@@ -159,18 +160,33 @@ def test_what_has_no_kind_cannot_be_saved(tmp_path):
         artefact.save(object(), tmp_path)
 
 
-@pytest.mark.parametrize("model", ["log-HAR", "hidden state", "climatology"])
-def test_a_regime_model_read_back_says_the_same(model, tmp_path):
-    rng = np.random.default_rng(0)
-    level = np.repeat(rng.standard_normal(75), 8)
-    daily = Daily(variance=np.exp(-9.0 + level), returns=np.exp(-4.5 + level / 2) * rng.standard_normal(600))
-    fitted = classifier.fit(daily, model)
-    artefact.save(fitted, tmp_path)
-    again = artefact.load_classifier(tmp_path)
-    assert again == fitted
-    np.testing.assert_array_equal(again.probability(daily), fitted.probability(daily))
+def test_a_regime_read_back_says_the_same_without_sklearn(tmp_path):
+    random = np.random.default_rng(0)
+    variance = np.exp(-9.0 + np.repeat(random.normal(size=125), 8) + 0.3 * random.normal(size=1000))
+    day = np.arange(1000)
+    days = of_sessions(
+        "X",
+        day=day,
+        known_at=day.astype("datetime64[D]").astype("datetime64[us]"),
+        close=100.0 * np.exp(np.cumsum(np.sqrt(variance) * random.normal(size=1000))),
+        variance=variance,
+    )
+    regime, _ = examined((days,), events=("variance_doubling",), first=500, block=40)
+    digest = artefact.save(regime, tmp_path)
+    again = artefact.load_regime(tmp_path)
+    for name, values in regime.chances(days)["variance_doubling"].items():
+        np.testing.assert_array_equal(again.chances(days)["variance_doubling"][name], values)
+    assert again.events["variance_doubling"].skill == regime.events["variance_doubling"].skill
+    assert artefact.save(again, tmp_path / "twice") == digest
     with pytest.raises(ArtefactError, match="does not fit here"):
         artefact.load(tmp_path)
+    code = (
+        "import sys; from greekdrift.forecast import artefact; "
+        f"artefact.load_regime({str(tmp_path)!r}); "
+        "print([m for m in ('torch', 'sklearn', 'pandas', 'mlflow') if m in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
 
 
 def test_loading_a_filtered_predictor_imports_neither_torch_nor_sklearn(saved):

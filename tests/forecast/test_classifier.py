@@ -1,113 +1,146 @@
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
-from sklearn.metrics import roc_auc_score
+from sklearn.linear_model import LogisticRegression
 
-from greekdrift.errors import DataError
-from greekdrift.forecast import classifier, regime
-from greekdrift.forecast.har import Daily
+from greekdrift.errors import DataError, InputError
+from greekdrift.forecast import classifier
+from greekdrift.forecast.classifier import beta, calibrated, fit, hidden_odds, isotonic, walk_forward
+from greekdrift.forecast.days import of_sessions
+from greekdrift.forecast.events import NEVER, Recipe, Rows
+from greekdrift.forecast.regime import mapped
 
-NEEDS_NO_IMPLIED = ("climatology", "level only", "hidden state", "log-HAR", "log-HAR + leverage")
-
-
-def _days(seed: int = 0, n: int = 2000, *, implied: bool = True) -> Daily:
-    rng = np.random.default_rng(seed)
-    log_variance = np.empty(n)
-    log_variance[0] = np.log(1e-4)
-    for day in range(1, n):
-        log_variance[day] = np.log(1e-4) + 0.9 * (log_variance[day - 1] - np.log(1e-4)) + 0.45 * rng.standard_normal()
-    truth = np.exp(log_variance)
-    noisy = truth * np.exp(0.3 * rng.standard_normal(n))
-    returns = np.sqrt(truth) * rng.standard_normal(n)
-    return Daily(variance=noisy, returns=returns, implied=1.2 * truth if implied else None)
+AHEAD = 5
+KNOWS = Recipe(columns=("known",))
 
 
-@pytest.mark.parametrize("model", regime.MODELS)
-def test_no_probability_uses_the_future(model):
-    daily = _days(n=1200)
-    changed = Daily(
-        variance=np.concatenate([daily.variance[:900], 9.0 * daily.variance[900:]]),
-        returns=np.concatenate([daily.returns[:900], -daily.returns[900:]]),
-        implied=np.concatenate([daily.implied[:900], 9.0 * daily.implied[900:]]),
+def rows(seed: int = 0, n: int = 1200, *, slope: float = 1.5) -> Rows:
+    """An event whose odds follow one column; the second column is noise."""
+    random = np.random.default_rng(seed)
+    known, noise = random.normal(size=n), random.normal(size=n)
+    ratio = slope * known - 1.0 + random.normal(size=n)
+    day = np.arange(n)
+    outcome = (ratio > 0.0).astype(float)
+    outcome[-AHEAD:] = np.nan
+    ratio[-AHEAD:] = np.nan
+    complete = np.append(day[AHEAD:], np.full(AHEAD, NEVER))
+    return Rows(day=day, complete=complete, outcome=outcome, columns={"known": known, "noise": noise}, ratio=ratio)
+
+
+def brier(probability: np.ndarray, one: Rows) -> float:
+    judged = np.isfinite(probability) & np.isfinite(one.outcome)
+    return float(np.mean((probability[judged] - one.outcome[judged]) ** 2))
+
+
+def test_the_regression_is_that_of_scikit_learn() -> None:
+    one = rows(slope=3.0)
+    found = fit(one, Recipe(columns=("known", "noise")))
+    x = np.column_stack([one.columns[name] for name in ("known", "noise")])[:-AHEAD]
+    x = (x - x.mean(axis=0)) / x.std(axis=0)
+    oracle = LogisticRegression(C=1.0 / classifier.RIDGE, tol=1e-12, max_iter=5000).fit(x, one.outcome[:-AHEAD])
+    np.testing.assert_allclose(found.coefficients, [oracle.intercept_[0], *oracle.coef_[0]], atol=1e-6)
+    np.testing.assert_allclose(found.probability(one.columns)[:-AHEAD], oracle.predict_proba(x)[:, 1], atol=1e-7)
+
+
+@pytest.mark.parametrize("link", ["logit", "lognormal"])
+def test_a_column_that_knows_beats_the_base_rate_and_noise_does_not(link) -> None:
+    one = rows()
+    base = brier(walk_forward(one, Recipe(), first=300), one)
+    assert brier(walk_forward(one, replace(KNOWS, link=link), first=300), one) < 0.75 * base
+    assert brier(walk_forward(one, Recipe(columns=("noise",), link=link), first=300), one) > 0.97 * base
+
+
+def test_climatology_is_the_base_rate_of_complete_rows() -> None:
+    one = rows()
+    found = walk_forward(one, Recipe(), first=300, refit=50)
+    assert np.isnan(found[:300]).all()
+    np.testing.assert_allclose(found[300:350], one.outcome[: 300 - AHEAD + 1].mean())
+
+
+@pytest.mark.parametrize("link", ["logit", "lognormal"])
+@pytest.mark.parametrize("is_calibrated", [True, False])
+@pytest.mark.parametrize("with_prior", [True, False])
+def test_no_probability_uses_an_outcome_that_was_not_complete(link, is_calibrated, with_prior) -> None:
+    one = rows()
+    recipe = Recipe(columns=("known", "noise"), link=link, is_calibrated=is_calibrated)
+    prior = fit(rows(5), recipe) if with_prior else None
+    other = Rows(
+        day=one.day,
+        complete=one.complete,
+        outcome=np.where(one.complete > 700, 1.0 - one.outcome, one.outcome),
+        columns={name: np.where(one.day > 700, -9.0, values) for name, values in one.columns.items()},
+        ratio=np.where(one.complete > 700, -one.ratio, one.ratio),
     )
-    before = classifier.walk_forward(daily, model, first=600)
-    after = classifier.walk_forward(changed, model, first=600)
-    np.testing.assert_array_equal(before[600:900], after[600:900])
-    assert np.all((before[600:] > 0.0) & (before[600:] < 1.0))
+    found = [walk_forward(each, recipe, first=300, refit=50, prior=prior) for each in (one, other)]
+    np.testing.assert_array_equal(found[0][:701], found[1][:701])
+    assert not np.array_equal(found[0][760:], found[1][760:], equal_nan=True)
 
 
-def test_knowledge_of_the_dynamics_beats_the_base_rate():
-    daily = _days(n=3000)
-    outcome = regime.Event().outcome(daily.variance)
-    scored = np.isfinite(outcome) & (np.arange(outcome.size) >= 1500)
-    brier = {}
-    for model in ("climatology", "log-HAR", "log-HAR + leverage + implied"):
-        probability = classifier.walk_forward(daily, model, first=1500)
-        brier[model] = np.mean((probability[scored] - outcome[scored]) ** 2)
-    assert brier["log-HAR"] < 0.95 * brier["climatology"]
-    assert brier["log-HAR + leverage + implied"] < brier["log-HAR"]
+def test_a_map_learnt_on_the_past_undoes_a_wrong_level_and_keeps_order() -> None:
+    one = rows(n=4000)
+    wrong = walk_forward(one, KNOWS, first=300) ** 3
+    right = calibrated(one, wrong, first=300)
+    late = one.day > 2500
+    assert np.nanmean((right - wrong)[late]) > 0.05
+    assert brier(np.where(late, right, np.nan), one) < brier(np.where(late, wrong, np.nan), one)
+    steps = isotonic(one, wrong, wrong[late], until=2500)
+    assert np.nanmean((steps - one.outcome[late]) ** 2) < brier(np.where(late, wrong, np.nan), one)
+    block = (one.day >= 3006) & (one.day < 3072)
+    order = np.argsort(wrong[block])
+    assert np.all(np.diff(right[block][order]) >= -1e-12)
 
 
-def test_climatology_is_the_base_rate():
-    daily = _days()
-    outcome = regime.Event().outcome(daily.variance)
-    fitted = classifier.fit(daily, "climatology")
-    np.testing.assert_allclose(fitted.probability(daily), np.nanmean(outcome))
+def test_a_map_of_what_is_right_already_is_nearly_none() -> None:
+    one = rows(n=4000)
+    chance = 1.0 / (1.0 + np.exp(-one.columns["known"]))
+    happened = (np.random.default_rng(9).uniform(size=4000) < chance).astype(float)
+    right = replace(one, outcome=happened)
+    np.testing.assert_allclose(mapped(chance, beta(right, chance, until=3000)), chance, atol=0.03)
+    assert beta(right, chance, until=50) is None
 
 
-def test_a_model_that_needs_implied_says_so():
-    with pytest.raises(DataError, match="premium"):
-        classifier.fit(_days(implied=False), "log-HAR + leverage + implied")
+@pytest.mark.parametrize("link", ["logit", "lognormal"])
+def test_few_rows_are_shrunk_to_the_longer_history_and_many_are_not(link, monkeypatch) -> None:
+    monkeypatch.setattr(classifier, "WORTH", 100.0)
+    recipe = replace(KNOWS, link=link)
+    longer, own = fit(rows(1, 5000), recipe), rows(2, 5000, slope=-1.0)
+    alone = fit(own, recipe).coefficients[1]
+    few = fit(own, recipe, until=20, prior=longer).coefficients[1]
+    many = fit(own, recipe, prior=longer).coefficients[1]
+    none = fit(own, recipe, until=-1, prior=longer).coefficients
+    assert abs(few - longer.coefficients[1]) < 0.35 * abs(alone - longer.coefficients[1])
+    assert abs(many - alone) < 0.1 * abs(alone - longer.coefficients[1])
+    np.testing.assert_allclose(none, longer.coefficients, atol=1e-6)
 
 
-def test_an_event_that_never_happens_cannot_be_learnt():
-    with pytest.raises(DataError, match="0 of"):
-        classifier.fit(_days(), "log-HAR", event=regime.Event(factor=1e6))
+def test_the_hidden_state_knows_no_later_return_and_is_that_of_any_scale() -> None:
+    returns = 0.01 * np.random.default_rng(0).standard_t(3, size=600)
+    changed = np.where(np.arange(600) >= 500, 5.0 * returns, returns)
+    found = []
+    for one in (returns, changed, 7.0 * returns):
+        day = np.arange(600)
+        days = of_sessions(
+            "X",
+            day=day,
+            known_at=day.astype("datetime64[D]").astype("datetime64[us]"),
+            close=np.exp(np.cumsum(one)),
+            variance=np.full(600, 1e-4),
+        )
+        found.append(hidden_odds(days))
+    assert np.isnan(found[0][:100]).all()
+    np.testing.assert_array_equal(found[0][132:500], found[1][132:500])
+    assert not np.array_equal(found[0][500:], found[1][500:])
+    np.testing.assert_allclose(found[2][132:], found[0][132:], atol=1e-6)
 
 
-def _skill(daily, model, first):
-    outcome = regime.Event().outcome(daily.variance)
-    scored = np.isfinite(outcome) & (np.arange(outcome.size) >= first)
-    probability = classifier.walk_forward(daily, model, first=first)[scored]
-    base = classifier.walk_forward(daily, "climatology", first=first)[scored]
-    happened = outcome[scored]
-    skill = 1.0 - np.mean((probability - happened) ** 2) / np.mean((base - happened) ** 2)
-    return roc_auc_score(happened, probability), skill
-
-
-def test_package_data_reach_the_published_skill():
-    """AUC 0.754 and Brier skill 10.5 % were measured on package data for this project; at least that."""
-    sp500 = pytest.importorskip("arch.data.sp500").load()
-    variance = regime.range_variance(*(sp500[name].to_numpy(float) for name in ("Open", "High", "Low", "Close")))
-    returns = np.diff(np.log(sp500.Close.to_numpy(float)), prepend=np.nan)
-    daily = Daily(variance=variance[1:], returns=returns[1:])
-    first = int(np.searchsorted(sp500.index, pd.Timestamp("2005-01-01"))) - 1
-    auc, skill = _skill(daily, "log-HAR + leverage", first)
-    assert auc > 0.754
-    assert skill > 0.105
-    level_auc, level_skill = _skill(daily, "level only", first)
-    assert level_auc < 0.6
-    assert level_skill < 0.02
-
-
-@pytest.mark.shared
-def test_realised_variance_and_implied_reach_the_measured_skill(shared: Path):
-    """AUC 0.785 and Brier skill 10.7 % are the figures of the reference sheet."""
-    library = pd.read_parquet(shared / "data" / "realized_variance" / "spx_oxford_man_full_2000_2019.parquet")
-    indices = pd.read_parquet(shared / "data" / "vol_indices_daily" / "vol_indices.parquet")
-    vix = indices[indices.series == "VIX"].drop_duplicates("date").set_index("date").close
-    days = library[library.rv5 > 0.0].set_index("date")
-    daily = Daily(
-        variance=days.rv5.to_numpy(float),
-        returns=np.log(days.close_price).diff().fillna(0.0).to_numpy(float),
-        implied=((vix.reindex(days.index).ffill() / 100.0) ** 2 / 252.0).to_numpy(float),
-    )
-    first = int(np.searchsorted(days.index, pd.Timestamp("2005-01-01")))
-    auc, skill = _skill(daily, "log-HAR + leverage + implied", first)
-    assert auc > 0.785
-    assert skill > 0.107
-    hidden_auc, hidden_skill = _skill(daily, "hidden state", first)
-    assert hidden_auc < 0.6
-    assert hidden_skill < 0.02
+def test_refusals() -> None:
+    one = rows()
+    with pytest.raises(InputError, match='did you mean "known"'):
+        walk_forward(one, Recipe(columns=("knwon",)), first=300)
+    with pytest.raises(DataError, match="start later"):
+        walk_forward(one, KNOWS, first=8)
+    with pytest.raises(InputError, match="no ratio"):
+        walk_forward(replace(one, ratio=None), replace(KNOWS, link="lognormal"), first=300)
+    with pytest.raises(InputError, match="the longer history has the columns"):
+        fit(one, KNOWS, prior=fit(one, Recipe(columns=("noise",))))

@@ -56,3 +56,16 @@ def test_the_filter_never_looks_ahead_and_survives_a_crash():
 def test_too_few_returns_are_refused():
     with pytest.raises(DataError, match="at least 100"):
         hidden.fit(np.zeros(50))
+
+
+def test_a_missing_return_tells_nothing_and_is_no_zero():
+    _, returns = _path(5, 400)
+    holed = returns.copy()
+    holed[200] = np.nan
+    found = TRUTH.filtered(holed)
+    np.testing.assert_array_equal(found[:200], TRUTH.filtered(returns)[:200])
+    stays = found[199] * TRUTH.stay[1] + (1.0 - found[199]) * (1.0 - TRUTH.stay[0])
+    assert found[200] == pytest.approx(stays)
+    zeroed = np.where(np.isnan(holed), 0.0, holed)
+    assert found[200] != TRUTH.filtered(zeroed)[200]
+    assert np.all(np.isfinite(hidden.fit(holed).variance))

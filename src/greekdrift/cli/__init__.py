@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "promote": (MODEL, "Put a run's model into production, where its gate holds; and back."),
     "reproduce": (MODEL, "Make a run again from its record: the same bytes, or the first difference."),
     "forecast": (DECIDE, "How the Greeks, P&L and margin of a book will drift, with breach probabilities."),
+    "regime": (DECIDE, "Probability of regime events, how good it was, and the filtered state."),
     "propose": (DECIDE, "The verified adjustment of each account, or HOLD with reasons."),
     "serve": (DECIDE, "Serve forecasts and verified adjustments over HTTP."),
     "verify": (DECIDE, "Replay certificates offline, from book and chain alone."),

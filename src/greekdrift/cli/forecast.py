@@ -81,6 +81,7 @@ def command(
     from greekdrift.cli.decisions import show_forecast
     from greekdrift.cli.forecasts import asked_names, drawn, hours, show_split, split_of, split_values, write_samples
     from greekdrift.cli.setting import Asked, setting
+    from greekdrift.cli.shifts import show_now
     from greekdrift.errors import DataError
     from greekdrift.forecast.stratified import Stratified
     from greekdrift.serve.encode import forecast_values
@@ -131,6 +132,7 @@ def command(
         raise DataError("no account can be forecast; see the reasons above.")
     values = forecast_values(seen.forecasts, model=found.predictor.name, units="venue")
     show_forecast(values)
+    show_now(found.history.until(found.chain.known_at), Path(model) if model and Path(model).is_dir() else None)
     parts = split_of(found.chain, found.accounts, seen) if split else None
     if parts is not None:
         show_split(parts)

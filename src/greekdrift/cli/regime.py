@@ -1,93 +1,157 @@
-"""The regime event on the packaged S&P 500: probability now, its past, and how good it was beside its baselines."""
+"""`greekdrift regime`: events of the volatility regime, how good their forecasts were, and where the market stands."""
 
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
-import numpy as np
-from jaxtyping import Float
-from numpy import ndarray
+import typer
 
-from greekdrift.cli.console import Advance
-from greekdrift.forecast.classifier import walk_forward
-from greekdrift.forecast.har import Daily
-from greekdrift.forecast.regime import Event, range_variance
-from greekdrift.market.packaged import spx_daily
-from greekdrift.score import brier
-from greekdrift.score.discrimination import area_under_curve
+from greekdrift.cli import options
 
-Days = Float[ndarray, " day"]
-
-SHOWN = "log-HAR + leverage"
-MODELS = ("climatology", "level only", "hidden state", "log-HAR", SHOWN)
-FIRST = 1500
-"""Days before the first forecast: six years, from 1999."""
-BLOCK = 44
-DRAWS = 500
-YEARS_SHOWN = 3
+Data = Annotated[Path | None, typer.Option("--data", help="Folder of the data; else the one that the file names.")]
+Prior = Annotated[
+    Path | None, typer.Option("--prior", help="Folder of a regime learnt on longer histories; else the shipped one.")
+]
+Alone = Annotated[bool, typer.Option("--alone", help="Learn from these data alone, without a longer history.")]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", callback=options.folder_to_write, help="Folder: model/, regime.json and regime.md."),
+]
 
 
-def regime_values(*, seed: int, advance: Advance) -> dict[str, Any]:
-    """What the report shows of the event: every probability is from a fit on outcomes that were complete by then."""
-    table = spx_daily()
-    variance = range_variance(*(table[name].to_numpy() for name in ("open", "high", "low", "close")))[1:]
-    daily = Daily(variance=variance, returns=np.diff(np.log(table["close"].to_numpy())))
-    days = table["date"].to_numpy()[1:].astype("datetime64[D]")
-    event = Event()
-    outcome = event.outcome(variance)
-    chance: dict[str, Days] = {}
-    for at, model in enumerate(MODELS):
-        chance[model] = walk_forward(daily, model, first=FIRST, event=event)
-        advance(at + 1, len(MODELS))
-    judged = np.isfinite(outcome) & np.isfinite(chance[SHOWN])
-    shown = days >= days[-1] - np.timedelta64(365 * YEARS_SHOWN, "D")
-    return {
-        "event": f"S&P 500: variance doubles within {event.ahead} days",
-        "as_of": str(days[-1]),
-        "probability": float(chance[SHOWN][-1]),
-        "climatology": float(chance["climatology"][-1]),
-        "description": (
-            f"The event: mean variance of the next {event.ahead} trading days above {event.factor:g} times that of the "
-            f"last {event.behind}. Packaged S&P 500 of 1999 to 2018, walk-forward; the figure now is of {days[-1]}, "
-            f"the last day of these data. Shown is {SHOWN}; beside it stand its baselines."
-        ),
-        "history": {
-            "days": [str(day) for day in days[shown]],
-            "probability": [float(value) for value in chance[SHOWN][shown]],
-            "happened": [None if np.isnan(value) else int(value) for value in outcome[shown]],
-            "climatology": float(chance["climatology"][-1]),
-        },
-        "scores": {
-            "columns": ["model", "now", "AUC", "95 %", "Brier skill", "95 %", "days"],
-            "rows": [_row(model, chance, outcome, judged, seed) for model in MODELS],
-        },
-    }
+def command(
+    config: options.Config,
+    data: Data = None,
+    settings: options.Settings = None,
+    as_of: options.AsOf = None,
+    prior: Prior = None,
+    alone: Alone = False,
+    plot: options.Plot = None,
+    out: Out = None,
+    runs: options.Runs = Path("runs"),
+) -> None:
+    """Forecast regime events, with baselines and their walk-forward beside, and the filtered hidden state.
 
+    A configuration of markets (configs/regime) learns from long histories; an
+    experiment learns from its chains, shrunk to the shipped long history of its
+    clock. Each table is out of sample: AUC and Brier skill over climatology with
+    95 % block-bootstrap intervals, and the calibration error.
 
-def _row(model: str, chance: dict[str, Days], outcome: Days, judged: ndarray, seed: int) -> list[Any]:
-    happened = outcome[judged] > 0.5
-    loss, base = (brier(chance[name][judged], outcome[judged]) for name in (model, "climatology"))
-    random = np.random.default_rng(seed)
-    area, skill = [], []
-    for _ in range(DRAWS):
-        at = _blocks(happened.size, random)
-        area.append(area_under_curve(chance[model][judged][at], happened[at]))
-        skill.append(1.0 - loss[at].sum() / base[at].sum())
-    return [
-        model,
-        f"{chance[model][-1]:.1%}",
-        area_under_curve(chance[model][judged], happened),
-        _interval(area),
-        float(1.0 - loss.sum() / base.sum()),
-        _interval(skill),
-        int(happened.size),
+    Example, three coins since 2017:
+    greekdrift regime --config configs/regime/coins.yaml --data SETS --plot regime.png
+
+    Example, the chains of an experiment:
+    greekdrift regime --config configs/experiment/deribit.yaml --data CHAINS
+    """
+    from greekdrift.cli.console import escape, lead, say, write_json, writing
+    from greekdrift.cli.shifts import show, values
+    from greekdrift.config.regime import is_markets
+    from greekdrift.forecast.artefact import save
+    from greekdrift.forecast.events import EVENTS
+
+    options.keep_apart((plot,), (config,))
+    options.needs_matplotlib(plot)
+    if is_markets(config):
+        regime, found, markets = _of_markets(config, data, as_of, prior, alone=alone, runs=runs)
+    else:
+        regime, found, markets = _of_chains(config, data, settings, as_of, prior, alone=alone, runs=runs)
+    tables = [(EVENTS[one.event].says, one.table()) for one in found]
+    for says, table in tables:
+        print(f"\n{table.text()}" if table is not None else f"\n{says}: too rare here to be judged", flush=True)
+    show(regime, markets)
+    pages = [
+        (
+            values(
+                regime,
+                one,
+                market,
+                place=place,
+                says=f"{market.symbol}: {EVENTS[one.event].says}",
+                description=f"Learnt from {regime.learnt_from}, until {regime.learnt_until}.",
+            ),
+            one.event,
+        )
+        for one in found
+        if one.judged
+        for place, market in enumerate(markets)
     ]
+    if plot is not None:
+        _draw(pages, plot)
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        say(f"artefact {save(regime, out / 'model')[:12]} in [bold]{escape(str(out / 'model'))}[/]")
+        write_json({"events": [one for one, _ in pages]}, out / "regime.json")
+        with writing(out / "regime.md"):
+            text = "\n\n".join(table.markdown() for _, table in tables if table is not None)
+            (out / "regime.md").write_text(text + "\n", encoding="utf-8")
+    lead("greekdrift train keeps such a model beside the forecaster, greekdrift forecast prints it; docs/regimes.md")
 
 
-def _blocks(n: int, random: np.random.Generator) -> ndarray:
-    """Days of a circular block bootstrap."""
-    starts = random.integers(0, n, size=-(-n // BLOCK))
-    return np.ravel((starts[:, None] + np.arange(BLOCK)) % n)[:n]
+def _of_markets(
+    config: Path, data: Path | None, as_of: str | None, prior: Path | None, *, alone: bool, runs: Path
+) -> tuple[Any, Any, Any]:
+    import numpy as np
+
+    from greekdrift.cli.console import progress
+    from greekdrift.cli.shifts import days_of
+    from greekdrift.config.regime import load_markets
+    from greekdrift.evaluate.events import examined
+    from greekdrift.forecast.artefact import load_regime
+    from greekdrift.units import datetime64, instant
+
+    asked = load_markets(config)
+    markets = days_of(asked, root=data, cache=runs / "cache")
+    if as_of is not None:
+        markets = tuple(one.until(datetime64(instant(as_of))) for one in markets)
+    place = None if alone else prior or asked.prior
+    with progress(f"walk-forward of {len(asked.events)} events") as advance:
+        regime, found = examined(
+            markets,
+            events=asked.events,
+            first=int(np.datetime64(asked.first, "D").astype(np.int64)),
+            prior=None if place is None else load_regime(place),
+            refit=asked.refit_days,
+            block=asked.block_days,
+            seed=asked.seed,
+            progress=advance,
+        )
+    return regime, found, markets
 
 
-def _interval(values: list[float]) -> str:
-    lower, upper = np.quantile(values, [0.025, 0.975])
-    return f"[{lower:.3f}, {upper:.3f}]"
+def _of_chains(
+    config: Path, data: Path | None, settings: Any, as_of: str | None, prior: Path | None, *, alone: bool, runs: Path
+) -> tuple[Any, Any, Any]:
+    from greekdrift.cli.console import say
+    from greekdrift.cli.experiments import panel_of, source_of
+    from greekdrift.cli.shifts import learn, prior_of
+    from greekdrift.config import load_experiment
+    from greekdrift.units import instant
+
+    root = () if data is None else (f"data.root={data}",)
+    experiment = load_experiment(config, (*(settings or ()), *root))
+    panel = panel_of(source_of(experiment), runs, experiment=experiment)
+    if as_of is not None:
+        panel = panel.until(instant(as_of))
+    longer = None if alone else prior_of(panel.clock, prior)
+    if longer is not None:
+        say(f"shrunk to a regime of {longer.learnt_from}, learnt until {longer.learnt_until}")
+    return learn(panel, seed=experiment.seed, prior=longer)
+
+
+def _draw(pages: Any, plot: Path) -> None:
+    """All markets and events in one picture, or each in its own section of a page."""
+    from greekdrift.cli.console import writing
+    from greekdrift.errors import DataError
+    from greekdrift.report.picture import PAGES, Table, write
+    from greekdrift.report.regimes import regimes
+
+    if not pages:
+        raise DataError(f"{plot}: no event could be judged, so that there is nothing to draw; give a longer history.")
+    shown = [one for one, _ in pages]
+    with writing(plot):
+        if plot.suffix not in PAGES:
+            write(plot, [(regimes(shown), "events of the regime")], title="Regime")
+            return
+        tables = [
+            Table(title=one["event"], columns=one["scores"]["columns"], rows=one["scores"]["rows"]) for one in shown
+        ]
+        write(plot, [(regimes([one]), one["event"]) for one in shown], title="Regime", tables=tables)

@@ -14,8 +14,8 @@ from greekdrift.cli.decisions import bundle, decisions_for_report, forecast_for_
 from greekdrift.cli.evaluate import score
 from greekdrift.cli.experiments import carried, keep, panel_of, run_folder, source_of
 from greekdrift.cli.realised import realised
-from greekdrift.cli.regime import regime_values
 from greekdrift.cli.setting import Setting
+from greekdrift.cli.shifts import packaged_values
 from greekdrift.cli.train import fitted
 from greekdrift.cli.verify import replay
 from greekdrift.config import Experiment, load_accounts, load_rules, load_venue
@@ -114,8 +114,8 @@ def learn(job: Job, model: Path | None) -> None:
 def regime(job: Job) -> None:
     """The probability of a shift of the volatility regime."""
     with step(4, "Is the volatility regime about to shift? (S&P 500)", job.seconds):
-        with progress("walk-forward of five models") as advance:
-            values = regime_values(seed=job.experiment.seed, advance=advance)
+        with progress("walk-forward of four models") as advance:
+            values = packaged_values(seed=job.experiment.seed, progress=advance)
         keep(job.path, "regime", values)
         say(f"{values['event']}: {values['probability']:.1%} at {values['as_of']}")
         for row in values["scores"]["rows"]:

@@ -52,6 +52,7 @@ def fitted(experiment: Any, source: Any, panel: Any, path: Path, runs: Path) -> 
     from greekdrift import track
     from greekdrift.cli.console import progress, say
     from greekdrift.cli.experiments import forecaster_of, note_run, parameters
+    from greekdrift.cli.shifts import keep_beside
     from greekdrift.forecast.artefact import save
     from greekdrift.units import from_datetime64, stamp
 
@@ -62,6 +63,7 @@ def fitted(experiment: Any, source: Any, panel: Any, path: Path, runs: Path) -> 
         with progress(f"training {forecaster.name} on {len(panel)} rows"):
             predictor = forecaster.fit(panel)
         address = save(predictor, path / "model", novelty=usual(panel))
+        keep_beside(panel, path / "model", seed=experiment.seed)
         card = _card(experiment, panel, predictor, path, address)
         (path / "model" / "CARD.md").write_text(card, encoding="utf-8")
         record.text(card, "card.md")

@@ -28,7 +28,7 @@ from greekdrift.errors import ArtefactError, nearest
 from greekdrift.forecast import packed
 from greekdrift.forecast.forecaster import Predictor
 from greekdrift.forecast.novelty import Novelty
-from greekdrift.forecast.regime import Classifier
+from greekdrift.forecast.regime import Regime
 
 FORMAT = "greekdrift-predictor"
 VERSION = 1
@@ -53,10 +53,10 @@ PREDICTORS: Mapping[str, str] = {
 }
 """Kinds of predictors that a file may hold; each is resolved when it is used."""
 
-CLASSIFIERS: Mapping[str, str] = {"variance_doubling": "forecast.regime:Classifier"}
+REGIMES: Mapping[str, str] = {"regime": "forecast.regime:Regime"}
 """Kinds of regime models that a file may hold."""
 
-_KINDS = {**PREDICTORS, **CLASSIFIERS}
+_KINDS = {**PREDICTORS, **REGIMES}
 
 Read = TypeVar("Read")
 
@@ -75,7 +75,7 @@ class Packable(Protocol):
         ...
 
 
-def save(predictor: Predictor | Classifier, folder: str | Path, *, novelty: Novelty | None = None) -> str:
+def save(predictor: Predictor | Regime, folder: str | Path, *, novelty: Novelty | None = None) -> str:
     """Writes the files of a predictor or regime model into a folder; its digest, that of the manifest.
 
     `novelty` is what was usual in the window that it learnt from.
@@ -101,7 +101,7 @@ def _arrays(arrays: Mapping[str, ndarray]) -> bytes:
     return content
 
 
-def taken_apart(predictor: Predictor | Classifier) -> tuple[str, dict[str, Any], dict[str, ndarray]]:
+def taken_apart(predictor: Predictor | Regime) -> tuple[str, dict[str, Any], dict[str, ndarray]]:
     """Kind, plain values and arrays of a predictor or regime model; what is of no kind of ours is refused."""
     kind = getattr(predictor, "kind", None)
     if kind not in _KINDS:
@@ -136,11 +136,11 @@ def load_guarded(folder: str | Path, *, digest: str | None = None) -> tuple[Pred
     return predictor, _read_as(place, "novelty", lambda: _novelty(place, contents))
 
 
-def load_classifier(folder: str | Path) -> Classifier:
+def load_regime(folder: str | Path) -> Regime:
     """The regime model of a folder; anything missing, changed or of another schema is refused."""
     place = Path(folder)
-    manifest, contents = _contents(place, CLASSIFIERS, None)
-    loaded: Classifier = _predictor(place, manifest["kind"], contents, CLASSIFIERS)
+    manifest, contents = _contents(place, REGIMES, None)
+    loaded: Regime = _predictor(place, manifest["kind"], contents, REGIMES)
     return loaded
 
 

@@ -16,6 +16,7 @@ from numpy import ndarray
 from greekdrift.errors import DataError
 
 Days = Float[ndarray, " day"]
+LEAST = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,10 +33,14 @@ class HiddenState:
         return leave_calm / (leave_calm + leave_wild)
 
     def likelihoods(self, returns: Days) -> Float[ndarray, "day state"]:
-        """Normal density of each return in each state, with a floor that keeps a crash from dividing by zero."""
+        """Normal density of each return in each state, with a floor that keeps a crash from dividing by zero.
+
+        A missing return (NaN) tells nothing: its density is the same in both states.
+        """
         variance = np.array(self.variance)
         square = np.minimum(returns[:, None] ** 2 / variance, 1000.0)
-        return np.exp(-0.5 * square) / np.sqrt(2.0 * pi * variance) + 1e-300
+        density = np.exp(-0.5 * square) / np.sqrt(2.0 * pi * variance) + 1e-300
+        return np.where(np.isfinite(returns)[:, None], density, 1.0)
 
     def filtered(self, returns: Days) -> Days:
         """P(wild on day t | returns up to day t), Hamilton's recursion from the stationary distribution.
@@ -56,8 +61,9 @@ class HiddenState:
 
 def fit(returns: Days, *, start: HiddenState | None = None, iterations: int = 25) -> HiddenState:
     """Maximum likelihood by expectation-maximisation; from quantiles of the squared returns where no start is given."""
-    if returns.size < 100 or not np.all(np.isfinite(returns)) or not np.any(returns):
-        raise DataError(f"{returns.size} returns cannot show two states; give at least 100 finite days.")
+    there = returns[np.isfinite(returns)]
+    if there.size < LEAST or not np.any(there):
+        raise DataError(f"{there.size} returns cannot show two states; give at least {LEAST} finite days that move.")
     state = start or _from_quantiles(returns)
     for _ in range(iterations):
         state = _improved(state, returns)
@@ -65,7 +71,7 @@ def fit(returns: Days, *, start: HiddenState | None = None, iterations: int = 25
 
 
 def _from_quantiles(returns: Days) -> HiddenState:
-    square = returns**2
+    square = returns[np.isfinite(returns)] ** 2
     middle = float(np.quantile(square, 0.8))
     calm, wild = float(square[square <= middle].mean()), float(square[square > middle].mean())
     return HiddenState(variance=(calm + 1e-12, wild + 1e-12), stay=(0.98, 0.94))
@@ -86,8 +92,10 @@ def _improved(state: HiddenState, returns: Days) -> HiddenState:
         smoothed[day] = stayed_wild + wild * (1.0 - wild_stays) * (1.0 - later) / (1.0 - to_wild)
         both_wild, both_calm = both_wild + stayed_wild, both_calm + stayed_calm
     wild_share = np.array(smoothed)
-    square, days_wild = returns**2, wild_share[:-1].sum()
-    variance = [float((share * square).sum() / share.sum()) for share in (1.0 - wild_share, wild_share)]
+    is_there, days_wild = np.isfinite(returns), wild_share[:-1].sum()
+    square = returns[is_there] ** 2
+    shares = (1.0 - wild_share[is_there], wild_share[is_there])
+    variance = [float((share * square).sum() / share.sum()) for share in shares]
     stay = (both_calm / (wild_share.size - 1 - days_wild), both_wild / days_wild)
     ordered = variance[0] <= variance[1]
     low, high = (0, 1) if ordered else (1, 0)

@@ -1,4 +1,4 @@
-"""The pictures of the report, as self-contained SVG: fans against their bands, regime, scorecard."""
+"""The pictures of the report, as self-contained SVG: fans against their bands, scorecard."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
@@ -108,30 +107,6 @@ def _band(axes: Axes, hours: np.ndarray, quantity: Mapping[str, Any]) -> None:
         words = "limit" if len(far) == 1 else "limits"
         text = f"{words} {', '.join(EngFormatter(sep='')(edge) for edge in far)} far out of view"
         axes.text(0.99, 0.03, text, transform=axes.transAxes, ha="right", color=LIMIT, fontsize=8)
-
-
-def regime(history: Mapping[str, Any]) -> Figure:
-    """Probability of the event over time, what climatology says, and the days on which it came true.
-
-    `history` holds `days` (ISO), `probability`, `happened` (0, 1 or None) and `climatology`.
-    """
-    with rc_context(STYLE):
-        figure = Figure(figsize=(9.4, 2.4), layout="constrained")
-        axes = figure.add_subplot()
-        days = np.array(history["days"], dtype="datetime64[D]")
-        probability = np.array(history["probability"], dtype=np.float64)
-        happened = np.array([value == 1 for value in history["happened"]])
-        axes.fill_between(days, 0.0, 1.0, where=happened, color=LIMIT, alpha=0.14, linewidth=0, label="it happened")
-        axes.plot(days, probability, color=FAN, linewidth=1.2, label="forecast")
-        axes.axhline(float(history["climatology"]), color=QUIET, linewidth=1.0, linestyle=":", label="climatology")
-        axes.set_ylim(0.0, min(1.0, 1.15 * float(np.nanmax(probability))))
-        locator: Any = AutoDateLocator(maxticks=10)  # type: ignore[no-untyped-call]
-        axes.xaxis.set_major_locator(locator)
-        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-        axes.margins(x=0.0)
-        axes.legend(frameon=False, ncols=3, loc="upper left", fontsize=9)
-        return figure
 
 
 def scores(rows: Sequence[Mapping[str, Any]], *, bar: str) -> Figure:

@@ -5,7 +5,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from greekdrift.report import figures
+from greekdrift.report import figures, regimes
 from greekdrift.report.contents import Contents, contents
 from greekdrift.report.style import CSS
 
@@ -206,7 +206,7 @@ def _range(quantity: Mapping[str, Any]) -> str:
 def _regime(regime: Mapping[str, Any]) -> str:
     parts = [f"<p>{escape(regime['description'])}</p>"]
     if regime.get("history"):
-        parts.append(f"<figure>{figures.image(figures.regime(regime['history']), 'probability over time')}</figure>")
+        parts.append(f"<figure>{figures.image(regimes.regime(regime['history']), 'probability over time')}</figure>")
     if regime.get("scores"):
         parts.append(table(regime["scores"]["columns"], regime["scores"]["rows"]))
     return "".join(parts)
