@@ -20,8 +20,8 @@ SHARES = (0.25, 0.5, 0.75, 1.0)
 NEEDED_GAIN = 2.0
 """Standard errors by which a head must gain on later origins to be trusted."""
 LEAST_BLOCKS = 5
-LEVEL_KINDS, LEVEL_BLOCKS = ("forward", "atm"), 30
-"""A new shape for what moves Greeks most needs a longer record: five blocks have called good what was luck."""
+KEPT_KINDS = ("forward", "atm")
+"""Kinds that keep the base law's shape: what they gained on later origins did not reach the Greeks of books."""
 ALL_HEADS = (*HEAD_NAMES, "shape")
 
 Losses = Float[Tensor, "block horizon kind"]
@@ -56,8 +56,7 @@ def trusted(
         made = torch.stack([joined(mixture(late.inputs, late.gap, late.unit), late.base) for mixture in mixtures])
         shaped = made.mean(dim=0) / late.size
         shares[-1], gains[-1], _ = _chosen(loss, lambda share: _by_kind(base + share * (shaped - base), late))
-    if len(loss) < LEVEL_BLOCKS:
-        shares[-1, :, [KINDS.index(kind) for kind in LEVEL_KINDS]] = 0.0
+    shares[-1, :, [KINDS.index(kind) for kind in KEPT_KINDS]] = 0.0
     return shares, gains
 
 
