@@ -18,7 +18,7 @@ from campaigns import mutations
 from greekdrift.config import load_venue
 from greekdrift.config.data_set import load_data_set
 from greekdrift.errors import GreekdriftError
-from greekdrift.market import okx, series_files
+from greekdrift.market import okx, okx_histories, series_files
 from greekdrift.market.parquet import write_chain
 from greekdrift.market.series import Series
 from greekdrift.market.validation.quarantine import clean, set_aside
@@ -210,10 +210,10 @@ def exchange(_folder: Path, _seed: int) -> Iterator[Try]:
                 return "part" if taken.left_out else "taken"
             if kind == 2:
                 since = AS_OF - timedelta(hours=200)
-                table = okx.candles(Struck(rng, among=3), "BTC", timeframe="1h", since=since, now=lambda: now)
+                table = okx_histories.candles(Struck(rng, among=3), "BTC", timeframe="1h", since=since, now=lambda: now)
             else:
                 since = AS_OF - timedelta(hours=1000)
-                table = okx.funding(Struck(rng, among=2), "BTC", since=since, now=lambda: now)
+                table = okx_histories.funding(Struck(rng, among=2), "BTC", since=since, now=lambda: now)
         except GreekdriftError:
             return "refused"
         _check_table(table)

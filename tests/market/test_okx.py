@@ -1,4 +1,4 @@
-"""OKX through a stand-in for ccxt that answers hand-written payloads: chains, candles, funding, and what is refused."""
+"""OKX through a stand-in for ccxt that answers hand-written payloads: chains, and what is refused."""
 
 import json
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.venue.okx import AS_OF, FORWARD, HOLE, SPOT, STRIKES, Answers, milliseconds
+from tests.venue.okx import AS_OF, FORWARD, SPOT, STRIKES, Answers, milliseconds
 
 from greekdrift.book import Venue
 from greekdrift.book.instrument import parse
@@ -113,61 +113,6 @@ def test_a_crossed_quote_is_refused_or_dropped_and_counted(exchange: Answers, ve
     with pytest.raises(ChainError, match="above ask"):
         taken(exchange, venue)
     assert taken(exchange, venue, drop=("uncrossed",)).left_out == {"uncrossed": 1}
-
-
-def test_closed_candles_alone_and_holes_stay_holes(exchange: Answers) -> None:
-    since = AS_OF - timedelta(hours=250)
-    table = okx.candles(exchange, "BTC", timeframe="1h", since=since, now=now)
-    assert len(table) == 250 - len(HOLE)
-    assert (table["known_at_utc"] - table["event_time_utc"] == timedelta(hours=1)).all()
-    assert table["known_at_utc"].max() == AS_OF
-    gaps = table["event_time_utc"].diff().dropna()
-    assert sorted(set(gaps)) == [timedelta(hours=1), timedelta(hours=1 + len(HOLE))]
-    with pytest.raises(VenueError, match="no length of a candle"):
-        okx.candles(exchange, "BTC", timeframe="1x", since=since, now=now)
-
-
-def test_a_candle_in_no_order_is_refused(exchange: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
-    bad = [[int((AS_OF - timedelta(hours=2)).timestamp() * 1000), 100.0, 99.0, 90.0, 105.0, 7.0]]
-    monkeypatch.setattr(exchange, "fetch_ohlcv", lambda *_: bad)
-    with pytest.raises(VenueError, match="in no order"):
-        okx.candles(exchange, "BTC", timeframe="1h", since=AS_OF - timedelta(hours=3), now=now)
-
-
-@pytest.mark.parametrize(
-    "page",
-    [
-        [[1.0, 2.0, 3.0]], ["row"], [[{}, 1.0, 1.0, 1.0, 1.0, 1.0]], [[10**400, 1.0, 1.0, 1.0, 1.0, 1.0]], {"a": 1},
-        [[milliseconds(AS_OF - timedelta(hours=2)), 1.0, 1.0, 1.0, None, 1.0]], None,
-        [[milliseconds(AS_OF - timedelta(hours=2)), 100.0, 110.0, 90.0, 105.0, float("nan")]],
-    ],
-)  # fmt: skip
-def test_what_is_no_candle_is_refused(exchange: Answers, page: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exchange, "fetch_ohlcv", lambda *_: page)
-    with pytest.raises(VenueError, match="answered a candle of BTC"):
-        okx.candles(exchange, "BTC", timeframe="1h", since=AS_OF - timedelta(hours=3), now=now)
-
-
-@pytest.mark.parametrize(
-    "page",
-    [
-        [{"fundingRate": 1e-4}], [{"timestamp": "1e400", "fundingRate": 1e-4}], [{"timestamp": 1, "fundingRate": {}}],
-        [{"timestamp": 1, "fundingRate": float("inf")}], ["row"], {"a": 1}, None,
-    ],
-)  # fmt: skip
-def test_what_is_no_funding_rate_is_refused(exchange: Answers, page: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exchange, "fetch_funding_rate_history", lambda *_: page)
-    with pytest.raises(VenueError, match="answered a funding rate of BTC"):
-        okx.funding(exchange, "BTC", since=AS_OF - timedelta(hours=80), now=now)
-
-
-def test_funding_is_known_when_it_is_paid(exchange: Answers) -> None:
-    table = okx.funding(exchange, "BTC", since=AS_OF - timedelta(hours=2000), now=now)
-    assert len(table) == 251
-    assert len(okx.funding(exchange, "BTC", since=AS_OF - timedelta(hours=80), now=now)) == 11
-    assert table["event_time_utc"].max() <= AS_OF
-    assert (table["event_time_utc"] == table["known_at_utc"]).all()
-    assert set(table["value"]) == {1e-4}
 
 
 def test_what_the_venue_file_does_not_know_is_an_error(venue: Venue) -> None:

@@ -150,7 +150,7 @@ def okx_perpetual(
     from functools import partial
 
     from greekdrift.errors import InputError
-    from greekdrift.market import okx
+    from greekdrift.market import okx, okx_histories
     from greekdrift.units import instant
 
     if candles is None and funding is None:
@@ -162,10 +162,12 @@ def okx_perpetual(
     start, exchange = instant(since), okx.public()
     now = partial(datetime.now, UTC)
     if candles is not None:
-        parts = [okx.candles(exchange, one, timeframe=timeframe, since=start, now=now) for one in coins(currency)]
+        parts = [
+            okx_histories.candles(exchange, one, timeframe=timeframe, since=start, now=now) for one in coins(currency)
+        ]
         _keep(parts, candles)
     if funding is not None:
-        _keep([okx.funding(exchange, one, since=start, now=now) for one in coins(currency)], funding)
+        _keep([okx_histories.funding(exchange, one, since=start, now=now) for one in coins(currency)], funding)
 
 
 def _keep(parts: "Sequence[pd.DataFrame]", target: Path) -> None:

@@ -1,4 +1,4 @@
-"""OKX through ccxt: coin-settled option chains, candles and funding of the perpetual; public questions alone.
+"""OKX through ccxt: coin-settled option chains, and the next funding of the perpetual; public questions alone.
 
 What ccxt is asked for are OKX's own answers, since its unified ones drop what a chain needs (the forward, and the
 multiplier of a contract: 1 BTC there, 0.01 BTC in truth). Text is turned into numbers here; an empty text is missing.
@@ -23,9 +23,6 @@ from greekdrift.market import names, quality, schema
 from greekdrift.units import datetime64, from_datetime64, stamp
 
 TIMEOUT_SECONDS = 10.0
-PAGE = 100
-"""Candles or funding rates in one answer."""
-_WORDS = {"m": "minutes", "h": "hours", "d": "days"}
 
 Reply = Mapping[str, Any]
 Row = Mapping[str, Any]
@@ -83,7 +80,7 @@ def snapshot(
     newest = max(stamps)
     fresh = [row for row in rows if not row["is_option"] or newest - row["stamp"] <= oldest / timedelta(milliseconds=1)]
     left_out["stale"] += len(rows) - len(fresh)
-    as_of = _moment(newest)
+    as_of = moment_of(newest)
     known_at = now()
     if known_at < as_of:
         raise VenueError(f"okx stamps its answers {stamp(as_of)}, after {stamp(known_at)} here; set this clock.")
@@ -120,72 +117,7 @@ def next_funding(exchange: Exchange, currency: str) -> tuple[float, datetime]:
     rate, moment = _number(row, "fundingRate"), _number(row, "ts")
     if not (isfinite(rate) and abs(rate) < 1.0 and moment > 0.0):
         raise VenueError(f"okx says a funding rate of {rate} of {name} at {row.get('ts')}; it cannot be used.")
-    return rate, _moment(moment)
-
-
-def candles(
-    exchange: Exchange, currency: str, *, timeframe: str, since: datetime, now: Callable[[], datetime]
-) -> pd.DataFrame:
-    """Closed candles of the coin-settled perpetual, oldest first; what is not there is missing, never filled.
-
-    Columns: event_time_utc (opening), known_at_utc (closing), underlying, open, high, low, close in USD, and
-    volume_coin: what ccxt gives for coin-settled contracts is their volume in the coin.
-    """
-    length = _length(timeframe)
-    found: dict[int, list[float]] = {}
-    step = int(length / timedelta(milliseconds=1))
-    at, limit = int(since.timestamp() * 1000.0), now()
-    while _moment(at) + length <= limit:
-        page = _asked(exchange.fetch_ohlcv, f"{currency}/USD:{currency}", timeframe, at, PAGE)
-        new = {opened: row for opened, row in _candles(page, currency) if opened >= at}
-        found |= new
-        # A page without a candle is a hole: what comes after it is asked for all the same.
-        at = (max(new) if new else at + (PAGE - 1) * step) + step
-    closed = [(opened, row) for opened, row in sorted(found.items()) if _moment(opened) + length <= limit]
-    prices = np.array([row for _, row in closed], dtype=np.float64).reshape(len(closed), 5)
-    _check_candles(prices, currency)
-    opened_at = [_moment(opened) for opened, _ in closed]
-    return pd.DataFrame(
-        {
-            "event_time_utc": pd.Series(opened_at, dtype="datetime64[us, UTC]"),
-            "known_at_utc": pd.Series([one + length for one in opened_at], dtype="datetime64[us, UTC]"),
-            "underlying": currency,
-            **{name: prices[:, at] for at, name in enumerate(("open", "high", "low", "close", "volume_coin"))},
-        }
-    )
-
-
-def funding(exchange: Exchange, currency: str, *, since: datetime, now: Callable[[], datetime]) -> pd.DataFrame:
-    """Funding rates that the coin-settled perpetual has paid, oldest first, as a series known when they were paid.
-
-    As far back as OKX still answers (three months), which is later than `since` may ask.
-
-    Columns: event_time_utc, known_at_utc, underlying, name ("funding"), value (share of the notional).
-    """
-    found: dict[int, float] = {}
-    earliest, limit = int(since.timestamp() * 1000.0), now()
-    before = int(limit.timestamp() * 1000.0) + 1
-    # OKX answers the newest rates before an instant, so that pages go back in time.
-    while True:
-        page = _asked(
-            exchange.fetch_funding_rate_history, f"{currency}/USD:{currency}", None, PAGE, {"after": str(before)}
-        )
-        new = {paid_at: rate for paid_at, rate in _rates(page, currency) if paid_at < before}
-        found |= new
-        if not new or min(new) <= earliest:
-            break
-        before = min(new)
-    paid = [(one, rate) for one, rate in sorted(found.items()) if one >= earliest and _moment(one) <= limit]
-    moments = pd.Series([_moment(one) for one, _ in paid], dtype="datetime64[us, UTC]")
-    return pd.DataFrame(
-        {
-            "event_time_utc": moments,
-            "known_at_utc": moments,
-            "underlying": currency,
-            "name": "funding",
-            "value": np.array([rate for _, rate in paid], dtype=np.float64),
-        }
-    )
+    return rate, moment_of(moment)
 
 
 def _options(exchange: Exchange, currency: str, venue: Venue, left_out: Counter[str]) -> list[dict[str, Any]]:
@@ -279,7 +211,7 @@ def _instrument(name: str, terms: Row, venue: Venue) -> Instrument:
         raise VenueError(f"okx lists a contract that cannot be read: {problem}") from None
     strike, expiry = _number(terms, "stk"), _number(terms, "expTime")
     side = {"C": True, "P": False}.get(str(terms.get("optType")))
-    said = (strike, _moment(expiry) if isfinite(expiry) else None, side, str(terms.get("settleCcy")))
+    said = (strike, moment_of(expiry) if isfinite(expiry) else None, side, str(terms.get("settleCcy")))
     if said != (instrument.strike, instrument.expiry, instrument.is_call, instrument.currency):
         raise VenueError(f"okx lists {name} with strike, expiry, side and currency {said}, which its name denies.")
     return instrument
@@ -309,7 +241,7 @@ def _index(exchange: Exchange, currency: str) -> float:
 
 def _rows(call: Callable[[Reply], Reply], params: Reply) -> dict[str, Row]:
     """Rows of an answer by contract; an answer of another form is refused."""
-    reply = _asked(call, params)
+    reply = asked(call, params)
     rows = reply.get("data") if isinstance(reply, Mapping) else None
     if not isinstance(rows, list) or str(reply.get("code")) != "0":
         raise VenueError(f"okx answered {dict(params)} with {str(reply)[:200]}, which holds no data.")
@@ -327,7 +259,7 @@ def _one(rows: Mapping[str, Row], name: str) -> Row:
     return rows[name]
 
 
-def _asked(call: Callable[..., Any], *arguments: Any) -> Any:
+def asked(call: Callable[..., Any], *arguments: Any) -> Any:
     """The answer of ccxt; its errors become ours, anything else goes through."""
     try:
         return call(*arguments)
@@ -343,13 +275,13 @@ def _number(row: Row, name: str) -> float:
     text = row.get(name)
     if text is None or text == "":
         return float("nan")
-    value = _value(text)
+    value = value_of(text)
     if value is None or abs(value) == float("inf"):
         raise VenueError(f"okx says {name} = {str(text)[:60]!r} of {row.get('instId')}, which is no number.")
     return value
 
 
-def _value(text: Any) -> float | None:
+def value_of(text: Any) -> float | None:
     """A number or the text of one; None where it is none."""
     try:
         return float(text)
@@ -357,56 +289,15 @@ def _value(text: Any) -> float | None:
         return None
 
 
-def _candles(page: Any, currency: str) -> list[tuple[int, list[float]]]:
-    """When each candle opened, in milliseconds, and its open, high, low, close and volume."""
-    found = []
-    for row in page if isinstance(page, list) else [page]:
-        cells = [_value(cell) for cell in row[:6]] if isinstance(row, list | tuple) else []
-        opened = _milliseconds(cells[0]) if cells else None
-        if len(cells) < 6 or opened is None or any(cell is None for cell in cells):
-            raise VenueError(f"okx answered a candle of {currency} that is none: {str(row)[:200]}.")
-        found.append((opened, [cell for cell in cells[1:] if cell is not None]))
-    return found
-
-
-def _rates(page: Any, currency: str) -> list[tuple[int, float]]:
-    """When each rate was paid, in milliseconds, and the rate."""
-    found = []
-    for row in page if isinstance(page, list) else [page]:
-        said = row if isinstance(row, Mapping) else {}
-        paid_at, rate = _milliseconds(_value(said.get("timestamp"))), _value(said.get("fundingRate"))
-        if paid_at is None or rate is None or not isfinite(rate):
-            raise VenueError(f"okx answered a funding rate of {currency} that is none: {str(row)[:200]}.")
-        found.append((paid_at, rate))
-    return found
-
-
-def _milliseconds(value: float | None) -> int | None:
+def milliseconds(value: float | None) -> int | None:
     """A count of milliseconds since 1970 up to the year 2100; None where it is none."""
     is_one = value is not None and 0.0 <= value <= 4_102_444_800_000.0
     return int(value) if is_one and value is not None else None
 
 
-def _check_candles(prices: np.ndarray, currency: str) -> None:
-    opened, high, low, close = (prices[:, at] for at in range(4))
-    is_sound = (
-        (low > 0.0) & (prices[:, 4] >= 0.0) & (low <= np.minimum(opened, close)) & (high >= np.maximum(opened, close))
-    )
-    is_sound &= np.isfinite(prices).all(axis=1)
-    if not np.all(is_sound):
-        raise VenueError(f"okx answered a candle of {currency} whose prices {prices[~is_sound][0]} are in no order.")
-
-
-def _length(timeframe: str) -> timedelta:
-    """Length of a candle such as 1m, 4h or 1d."""
-    number, unit = timeframe[:-1], timeframe[-1:]
-    if unit not in _WORDS or not number.isdigit() or int(number) == 0:
-        raise VenueError(f'"{timeframe}" is no length of a candle; write 1m, 1h or 1d.')
-    return timedelta(**{_WORDS[unit]: int(number)})
-
-
-def _moment(milliseconds: float) -> datetime:
-    counted = _milliseconds(milliseconds)
+def moment_of(since_1970: float) -> datetime:
+    """The instant of a count of milliseconds."""
+    counted = milliseconds(since_1970)
     if counted is None:
-        raise VenueError(f"okx gives a time of {milliseconds:g}, which counts no milliseconds from 1970 to 2100.")
+        raise VenueError(f"okx gives a time of {since_1970:g}, which counts no milliseconds from 1970 to 2100.")
     return from_datetime64(np.datetime64(counted, "ms"))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,7 @@ from greekdrift.book import Chain, Venue, digest
 from greekdrift.errors import DataError, nearest
 from greekdrift.market import csv_files, quality, schema
 from greekdrift.market.collect import manifest
+from greekdrift.market.joint import Piece, Run, joined, together
 from greekdrift.market.pruning import row_groups
 from greekdrift.market.quality import Dropped
 from greekdrift.market.source import available, closest, position
@@ -53,22 +54,6 @@ class _Group:
             pq.ParquetFile(self.path, metadata=self.metadata, read_dictionary=text) as file,
         ):
             return file.read_row_group(self.number, columns=list(self.columns)).to_pandas()
-
-
-class _Run(NamedTuple):
-    """Rows of one snapshot in one group, after sorting by snapshot."""
-
-    group: int
-    start: int
-    stop: int
-
-
-class _Piece(NamedTuple):
-    """Rows of one underlying in a run."""
-
-    moment: datetime
-    underlying: str
-    run: _Run
 
 
 class ParquetSource:
@@ -104,8 +89,8 @@ class ParquetSource:
         self._drop = quality.checked(("latest", *drop) if join_minutes else drop)
         self._known_after = timedelta(minutes=known_after_minutes)
         paths = files(root, since=since, until=until)
-        joined = (join_minutes,) if join_minutes else ()
-        reading = (venue, drop, tolerance_minutes, known_after_minutes, since, until, *joined)
+        within = (join_minutes,) if join_minutes else ()
+        reading = (venue, drop, tolerance_minutes, known_after_minutes, since, until, *within)
         self._paths, self._reading = paths, reading
         self._where = paths[0].name if len(paths) == 1 else f"{paths[0].name} and {len(paths) - 1} more"
         self._groups = [group for path in paths for group in _groups(path, since, until)]
@@ -114,7 +99,7 @@ class ParquetSource:
             piece for piece in _pieces(self._groups, join_minutes) if manifest.is_within(piece.moment, since, until)
         ]
         self.underlyings = _wanted(underlyings, {piece.underlying for piece in pieces}, where=self._where)
-        self._joint, self.partial = _joined(pieces, self.underlyings, timedelta(minutes=tolerance_minutes))
+        self._joint, self.partial = joined(pieces, self.underlyings, timedelta(minutes=tolerance_minutes))
         if not self._joint:
             raise DataError(
                 f"{self._where}: no snapshot has all of {', '.join(self.underlyings)}; "
@@ -151,7 +136,7 @@ class ParquetSource:
         rows, self.dropped[at] = quality.apply(rows, self._drop, where=where)
         return schema.chain_of(rows, venue=self._venue, as_of=at, known_after=self._known_after, where=where)
 
-    def _rows(self, run: _Run, names: set[str]) -> pd.DataFrame:
+    def _rows(self, run: Run, names: set[str]) -> pd.DataFrame:
         rows = self._frame(run.group).iloc[run.start : run.stop]
         return rows.loc[rows["underlying"].isin(names)]
 
@@ -279,12 +264,12 @@ def readable(path: Path) -> Iterator[None]:
         raise DataError(f"{path} cannot be read as Parquet ({str(problem).strip()}); write it again.") from None
 
 
-def _pieces(groups: Sequence[_Group], join_minutes: float) -> list[_Piece]:
+def _pieces(groups: Sequence[_Group], join_minutes: float) -> list[Piece]:
     """Every (snapshot, underlying) of the files and where its rows lie, in order of time; a file is read once.
 
     One that the collector wrote is not read at all: its footer says what it holds.
     """
-    found: list[_Piece] = []
+    found: list[Piece] = []
     first = 0
     for _, each in groupby(groups, key=lambda group: group.path):
         members = tuple(each)
@@ -295,7 +280,7 @@ def _pieces(groups: Sequence[_Group], join_minutes: float) -> list[_Piece]:
             continue
         sizes = _sizes(members)
         times, of, names = _stamps(members)
-        times = _together(times, join_minutes) if join_minutes else times
+        times = together(times, join_minutes) if join_minutes else times
         start = 0
         for number, size in enumerate(sizes or [len(times)], start=first):
             rows = slice(start, start + size)
@@ -305,7 +290,7 @@ def _pieces(groups: Sequence[_Group], join_minutes: float) -> list[_Piece]:
     return sorted(found)
 
 
-def _collected(members: Sequence[_Group], number: int) -> list[_Piece]:
+def _collected(members: Sequence[_Group], number: int) -> list[Piece]:
     """What the footer of a collected file says, where its statistics agree: one snapshot of so many underlyings."""
     footer = members[0].metadata
     said = None if footer is None or len(members) != 1 else (footer.metadata or {}).get(manifest.METADATA)
@@ -319,7 +304,7 @@ def _collected(members: Sequence[_Group], number: int) -> list[_Piece]:
         return []
     if not names or stamps != (moment, moment) or coins != (min(names), max(names)):
         return []
-    return [_Piece(moment, name, _Run(number, 0, footer.num_rows)) for name in names]
+    return [Piece(moment, name, Run(number, 0, footer.num_rows)) for name in names]
 
 
 def _range(footer: pq.FileMetaData, column: str) -> tuple[Any, Any] | None:
@@ -353,25 +338,14 @@ def _stamps(groups: Sequence[_Group]) -> tuple[np.ndarray, np.ndarray, list[str]
     return times, contracts.underlying.codes, list(contracts.underlying.categories)
 
 
-def _together(times: np.ndarray, minutes: float) -> np.ndarray:
-    """The last stamp of the snapshot of each row.
-
-    >>> _together(np.array(["2026-01-01T00:03", "2026-01-01T00:00"], dtype="datetime64[m]"), 5.0).astype(str).tolist()
-    ['2026-01-01T00:03', '2026-01-01T00:03']
-    """
-    stamps = np.unique(times)
-    is_last = np.append(np.diff(stamps) > np.timedelta64(round(minutes * 6e7), "us"), True)
-    return stamps[is_last][np.searchsorted(stamps[is_last], times)]
-
-
-def _runs(group: int, times: np.ndarray, of: np.ndarray, names: Sequence[str]) -> list[_Piece]:
+def _runs(group: int, times: np.ndarray, of: np.ndarray, names: Sequence[str]) -> list[Piece]:
     if times.size == 0:
         return []
     order = np.argsort(times, kind="stable")
     times, of = times[order], of[order]
     starts = np.flatnonzero(np.r_[True, times[1:] != times[:-1]])
     return [
-        _Piece(from_datetime64(times[start]), names[code], _Run(group, int(start), int(stop)))
+        Piece(from_datetime64(times[start]), names[code], Run(group, int(start), int(stop)))
         for start, stop in zip(starts, np.r_[starts[1:], times.size], strict=True)
         for code in np.unique(of[start:stop])
     ]
@@ -384,35 +358,3 @@ def _wanted(underlyings: Sequence[str], found: set[str], *, where: str) -> tuple
         if name not in found:
             raise DataError(f'{where}: there is no "{name}"; {nearest(name, found)}.')
     return tuple(sorted(underlyings or found))
-
-
-def _joined(
-    pieces: Sequence[_Piece], underlyings: Sequence[str], tolerance: timedelta
-) -> tuple[dict[datetime, dict[_Run, set[str]]], tuple[datetime, ...]]:
-    """Runs, and which underlyings of each, by joint snapshot (its latest stamp); and the snapshots that lack one."""
-    joint: dict[datetime, dict[_Run, set[str]]] = {}
-    partial: list[datetime] = []
-    for cluster in _clusters([piece for piece in pieces if piece.underlying in underlyings], tolerance):
-        latest = cluster[-1].moment
-        if {piece.underlying for piece in cluster} != set(underlyings):
-            partial.append(latest)
-            continue
-        joint[latest] = {}
-        for piece in cluster:
-            joint[latest].setdefault(piece.run, set()).add(piece.underlying)
-    return joint, tuple(partial)
-
-
-def _clusters(pieces: Sequence[_Piece], tolerance: timedelta) -> Iterator[list[_Piece]]:
-    """Neighbours in time within the tolerance; a second stamp of one underlying begins a new cluster."""
-    cluster: list[_Piece] = []
-    seen: dict[str, datetime] = {}
-    for piece in pieces:
-        is_late = bool(cluster) and piece.moment - cluster[0].moment > tolerance
-        if is_late or seen.get(piece.underlying, piece.moment) != piece.moment:
-            yield cluster
-            cluster, seen = [], {}
-        cluster.append(piece)
-        seen[piece.underlying] = piece.moment
-    if cluster:
-        yield cluster
