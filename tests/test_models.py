@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from greekdrift.forecast.artefact import digest, load
+from greekdrift.errors import ArtefactError
+from greekdrift.forecast.artefact import digest, load, load_regime
 
 MODELS = sorted(path for path in (Path(__file__).resolve().parents[1] / "models").iterdir() if path.is_dir())
+REGIMES = [path for path in MODELS if path.name.startswith("regime-")]
+FORECASTERS = [path for path in MODELS if path not in REGIMES]
 
 
 @pytest.mark.parametrize("folder", MODELS, ids=lambda path: path.name)
@@ -27,7 +30,7 @@ def test_a_model_is_arrays_text_and_a_card(folder: Path) -> None:
     assert named[1] == digest(folder)
 
 
-@pytest.mark.parametrize("folder", MODELS, ids=lambda path: path.name)
+@pytest.mark.parametrize("folder", FORECASTERS, ids=lambda path: path.name)
 def test_a_model_is_loaded_without_the_means_to_train(folder: Path) -> None:
     assert load(folder).name == "drift_net"
     code = (
@@ -37,3 +40,12 @@ def test_a_model_is_loaded_without_the_means_to_train(folder: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("folder", REGIMES, ids=lambda path: path.name)
+def test_a_regime_model_speaks_of_its_events_and_of_nothing_else(folder: Path) -> None:
+    found = load_regime(folder)
+    assert found.events["variance_doubling"].has_skill
+    assert not found.events["fall"].has_skill
+    with pytest.raises(ArtefactError):
+        load(folder)
