@@ -48,7 +48,8 @@ def instant(text: str) -> datetime:
     except ValueError:
         raise InputError(f'"{text}" is not an ISO 8601 time; write it like 2026-02-05T08:00Z.') from None
     if parsed.tzinfo is None:
-        raise InputError(f'"{text}" has no time zone; write it in UTC, like {text}Z.')
+        clock = "" if ":" in text else "T00:00"
+        raise InputError(f'"{text}" has no time zone; write it in UTC, like {text}{clock}Z.')
     return parsed.astimezone(UTC)
 
 

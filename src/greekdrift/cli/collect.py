@@ -126,7 +126,7 @@ def okx(
 
 @page.command("okx-perpetual")
 def okx_perpetual(
-    since: Annotated[str, typer.Option("--since", help="First instant, like 2026-06-01 or 2026-06-01T08:00Z.")],
+    since: Annotated[str, typer.Option("--since", help="First instant, like 2026-06-01T00:00Z.")],
     currency: Currency = "BTC,ETH",
     timeframe: Annotated[str, typer.Option(help="Length of a candle: 1m, 15m, 1h, 4h, 1d.")] = "1h",
     candles: Annotated[
@@ -144,7 +144,7 @@ def okx_perpetual(
     three months back. Needs the extra venues.
 
     Example:
-    greekdrift collect okx-perpetual --since 2026-06-01 --candles perp.parquet --funding funding.parquet
+    greekdrift collect okx-perpetual --since 2026-06-01T00:00Z --candles perp.parquet --funding funding.parquet
     """
     from datetime import UTC, datetime
     from functools import partial
@@ -348,7 +348,7 @@ def _line(facts: dict[str, Any]) -> str:
     from greekdrift.cli.console import escape
 
     if facts["event"] == "refused":
-        return f"{facts['due'][:19]}Z  no snapshot, {facts['reason']}: {escape(facts['fact'])}"
+        return f"{facts['due'][:19]}Z  no snapshot, {facts['reason']}: {escape(facts['fact']).rstrip('.')}"
     rows = ", ".join(f"{count:,} {name}" for name, count in facts["rows"].items())
     rejected = facts.get("rejected") or {}
     why = f" ({', '.join(f'{count} {reason}' for reason, count in rejected.items())})" if rejected else ""

@@ -95,11 +95,15 @@ def command(
     Example, a day that was collected as one file:
     greekdrift data import chains/chain/date=2026-02-05 --out 2026-02-05.parquet
     """
+    from greekdrift.cli.collect import span
     from greekdrift.errors import InputError
-    from greekdrift.market import foreign
+    from greekdrift.market import foreign, quality
     from greekdrift.market.columns import pairs
     from greekdrift.market.tardis import is_tardis
 
+    quality.checked(drop or ())
+    span(every or "1h")
+    span(stale_after, option="--stale-after")
     _check_target(out, files, dry_run=dry_run, force=force)
     if any(file.is_dir() for file in files):
         if mapping or constants or underlying or every is not None:
@@ -198,7 +202,7 @@ def _gathered(rows: "pd.DataFrame", cadence: tuple[str, str], where: str) -> "pd
     from greekdrift.cli.console import say
     from greekdrift.market.layout import gathered
 
-    every, stale_after = (np.timedelta64(span(one)) for one in cadence)
+    every, stale_after = np.timedelta64(span(cadence[0])), np.timedelta64(span(cadence[1], option="--stale-after"))
     made, count = gathered(rows, every=every, stale_after=stale_after, where=where)
     say(
         f"{len(rows):,} rows are {count:,} snapshots at {cadence[0]}: the last row of each contract, "
@@ -276,7 +280,7 @@ def _ticks(
             files,
             venue=load_venue(venue or tardis.EXCHANGES.get(first, "deribit")),
             every=span(every),
-            stale_after=span(stale_after),
+            stale_after=span(stale_after, option="--stale-after"),
             drop=drop,
             tally=tally,
         )

@@ -105,7 +105,7 @@ def command(
     watch = Watch(
         accounts,
         hook=_words(hook),
-        stale_after=None if stale_after is None else span(stale_after),
+        stale_after=None if stale_after is None else span(stale_after, option="--stale-after"),
         out="json" if as_json else units,
         log=log,
         foresight=None

@@ -69,6 +69,8 @@ def accounts(columns: Sequence[str], rows: Iterable[Mapping[str, Any]], *, where
 
 
 def _column(columns: Sequence[str], words: Sequence[str], *, where: str) -> str:
+    if not columns:
+        raise BookError(f"{where} is empty; write a header, account_id,instrument,quantity, and a row a holding.")
     for word in words:
         if word in columns:
             return word

@@ -136,6 +136,24 @@ SCHEDULED: tuple[Feature, ...] = (
 """Made from the user's list of events."""
 
 
+OF_A_BOOK = """A panel describes markets and carries no book, so these are asked for by a call: an array (account, feature) in the
+order of `BOOK_FEATURES`, here of the reference books of a simulated chain.
+
+```python
+from greekdrift.config import load_venue
+from greekdrift.features.books import reference_books
+from greekdrift.features.concentration import BOOK_FEATURES, book_features
+from greekdrift.market.simulate import SimulatedSource
+
+source = SimulatedSource(venue=load_venue("deribit"), seed=7, days=1.0)
+chain = source.chain(source.snapshots()[-1])
+books = reference_books(chain, seed=7)
+found = book_features(chain, books)
+print(books[0].account_id, dict(zip((one.name for one in BOOK_FEATURES), found[0].round(3).tolist())))
+```
+"""
+
+
 def markdown() -> str:
     """The table of all features, for docs/features.md: one line a class, with the names that it has at usual values."""
     parts = (
@@ -144,7 +162,8 @@ def markdown() -> str:
         ("From a list of scheduled events", SCHEDULED),
         ("Of a book, by account", BOOK_FEATURES),
     )
-    return "\n".join(f"## {title}\n\n{_table(features)}" for title, features in parts)
+    tables = "\n".join(f"## {title}\n\n{_table(features)}" for title, features in parts)
+    return f"{tables}\n{OF_A_BOOK}"
 
 
 def _table(features: Sequence[Feature | BookFeature]) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 from greekdrift.book import Chain, Venue
 from greekdrift.errors import ChainError, ConfigError, DataError, InputError, InstrumentError
+from greekdrift.market import quality
 from greekdrift.market.collect import manifest
 from greekdrift.market.parquet import FOLDER, ParquetSource
 
@@ -41,7 +42,7 @@ class Follower:
             raise DataError(f"{folder} is not a folder; give the one that snapshots are written to.")
         self._folder = folder
         self._venue = venue
-        self._drop = drop
+        self._drop = quality.checked(drop)
         self._done: dict[Path, Signature] = {}
         self._pending: dict[Path, Signature] = {}
         self._grown: Signature | None = None

@@ -1,6 +1,7 @@
 """Surfaces of recorded snapshots: expiries that no surface without arbitrage meets, and what the fit leaves."""
 
 from collections.abc import Callable, Iterator
+from textwrap import shorten
 
 import numpy as np
 import pandas as pd
@@ -59,7 +60,7 @@ def _places(quotes: pd.DataFrame, moment: np.datetime64, name: str, venue: Venue
         )
         surface = fit.fit(chain)
     except GreekdriftError as problem:
-        return [("unfitted", moment, f"{name}: {problem}"[: 2 * WORDS], np.nan, np.nan)]
+        return [("unfitted", moment, shorten(f"{name}: {problem}", 2 * WORDS, placeholder=" …"), np.nan, np.nan)]
     return [*_refused(surface, moment), *_arbitrage(surface, moment)]
 
 
@@ -68,7 +69,13 @@ def _refused(surface: Surface, moment: np.datetime64) -> Iterator[Place]:
     for one in surface.refused:
         figure = rmse.get((one.underlying, one.expiry), np.nan)
         where = f"{one.underlying} {one.expiry:%d%b%y}".upper()
-        yield "surface_refused", moment, f"{where}: {one.reason[:WORDS]}", figure, fit.WORST_RMSE
+        yield (
+            "surface_refused",
+            moment,
+            f"{where}: {shorten(one.reason, WORDS, placeholder=' …')}",
+            figure,
+            fit.WORST_RMSE,
+        )
 
 
 def _arbitrage(surface: Surface, moment: np.datetime64) -> Iterator[Place]:
