@@ -114,12 +114,13 @@ def command(
     predictor = found.predictor if oversample == 1 else Stratified(predictor=found.predictor, oversample=oversample)
     say(f"origin {stamp(found.chain.as_of)}, known at {stamp(found.chain.known_at)}")
     used_seed = found.seed if seed is None else seed
+    known = with_chain(found.history, found.chain, features=found.features)
     with progress(f"forecasting {len(found.accounts)} accounts"):
         seen = outlook(
             found.chain,
             with_bands(found.accounts, bands),
             predictor=predictor,
-            history=with_chain(found.history, found.chain, features=found.features),
+            history=known,
             rules=None if rules == NO_RULES else found.rules,
             horizons=asked_hours or found.horizons,
             n=samples or found.scenarios,
@@ -132,6 +133,8 @@ def command(
         raise DataError("no account can be forecast; see the reasons above.")
     values = forecast_values(seen.forecasts, model=found.predictor.name, units="venue")
     show_forecast(values)
+    if found.novelty is not None and (reason := found.novelty.judge(known).reason):
+        say(f"[yellow]{escape(reason)}[/]: a decision would rest on the rule instead")
     show_now(found.history.until(found.chain.known_at), Path(model) if model and Path(model).is_dir() else None)
     parts = split_of(found.chain, found.accounts, seen) if split else None
     if parts is not None:

@@ -136,8 +136,8 @@ SCHEDULED: tuple[Feature, ...] = (
 """Made from the user's list of events."""
 
 
-OF_A_BOOK = """A panel describes markets and carries no book, so these are asked for by a call: an array (account, feature) in the
-order of `BOOK_FEATURES`, here of the reference books of a simulated chain.
+OF_A_BOOK = """A panel describes markets and carries no book, so these are asked for by a call: an array (account,
+feature) in the order of `BOOK_FEATURES`, here of the reference books of a simulated chain.
 
 ```python
 from greekdrift.config import load_venue
