@@ -37,3 +37,15 @@ def test_times_without_a_zone_are_refused_and_others_become_utc() -> None:
 def test_days_and_hours() -> None:
     assert units.days(np.array([1.0])).tolist() == [365.0]
     assert units.years_from_hours(24.0) == pytest.approx(1 / 365)
+
+
+@pytest.mark.parametrize("moment", ["NaT", "20000-01-01"])
+def test_a_stamp_beyond_the_calendar_is_refused(moment: str) -> None:
+    with pytest.raises(InputError, match="no time between"):
+        units.from_datetime64(np.datetime64(moment, "us"))
+
+
+def test_a_day_without_a_zone_is_answered_with_an_instant() -> None:
+    with pytest.raises(InputError, match="like 2026-06-01T00:00Z") as refused:
+        units.instant("2026-06-01")
+    assert units.instant(str(refused.value).rsplit("like ", maxsplit=1)[1].rstrip(".")).year == 2026

@@ -79,12 +79,14 @@ def datetime64(moment: datetime) -> np.datetime64:
 
 
 def from_datetime64(moment: np.datetime64) -> datetime:
-    """Aware UTC datetime of a `datetime64`.
+    """Aware UTC datetime of a `datetime64`; one that is missing or beyond the years 1 to 9999 is refused.
 
     >>> from_datetime64(np.datetime64("2026-02-05T08:00"))
     datetime.datetime(2026, 2, 5, 8, 0, tzinfo=datetime.timezone.utc)
     """
-    plain: datetime = moment.astype("datetime64[us]").item()
+    plain = moment.astype("datetime64[us]").item()
+    if not isinstance(plain, datetime):
+        raise InputError(f"{moment} is no time between the years 1 and 9999; correct the stamp or drop its row.")
     return plain.replace(tzinfo=UTC)
 
 

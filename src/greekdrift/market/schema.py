@@ -345,7 +345,10 @@ def _known_at(rows: pd.DataFrame, *, where: str) -> datetime:
     if np.any(np.isnat(known)):
         name = rows["instrument_name"].iloc[int(np.argmax(np.isnat(known)))]
         raise DataError(f"{where}: {name} has no known_at_utc; fill it in or drop the column.")
-    return from_datetime64(known.max())
+    try:
+        return from_datetime64(known.max())
+    except InputError as problem:
+        raise DataError(f"{where}: known_at_utc {problem}") from None
 
 
 def _sizes(instruments: Sequence[Instrument], venue: Venue) -> np.ndarray:
