@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from greekdrift.surface.fit import fit
 from greekdrift.surface.strips import NO_ROW, curve_of, pack, strips
 
-KNOTS = st.lists(st.floats(-3.0, 3.0), min_size=1, max_size=60, unique=True).map(sorted)
+KNOTS = st.lists(st.integers(-3 * 10**12, 3 * 10**12), min_size=1, max_size=60, unique=True).map(
+    lambda found: [one / 1e12 for one in sorted(found)]
+)
 
 
 @given(knots=KNOTS, seed=st.integers(0, 2**16), points=st.lists(st.floats(-4.0, 4.0), max_size=20))
