@@ -1,11 +1,27 @@
 """`greekdrift margin`: the requirement of each account under a rule set, and the scenario that binds."""
 
-from greekdrift.cli import options
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from greekdrift.cli import margin_check, options
+from greekdrift.errors import InputError
+
+page = typer.Typer(
+    epilog="Example: greekdrift margin --rules derive_pm2 --chain chain.parquet --book configs/books/deribit.yaml"
+)
+page.command("check")(margin_check.command)
+
+Chain = Annotated[Path | None, typer.Option("--chain", help="Chain file: Parquet or CSV, one row a contract.")]
+Book = Annotated[Path | None, typer.Option("--book", help="Book file: YAML or JSON; CSV or Parquet without mandates.")]
 
 
+@page.callback(invoke_without_command=True)
 def command(
-    chain: options.ChainFile,
-    book: options.BookFile,
+    context: typer.Context,
+    chain: Chain = None,
+    book: Book = None,
     rules: options.Rules = "derive_pm2",
     at: options.At = None,
     venue: options.VenueName = "deribit",
@@ -13,13 +29,19 @@ def command(
 ) -> None:
     """Initial and maintenance margin, equity and excess of each account, under a dated rule set.
 
-    With --out every scenario's P&L is written as JSON.
-
-    Example: greekdrift margin --rules derive_pm2 --chain chain.parquet --book configs/books/deribit.yaml
+    Needs --chain and --book. With --out every scenario's P&L is written as JSON.
     """
+    if context.invoked_subcommand is not None:
+        return
+    if chain is None or book is None:
+        raise InputError(f"{'--chain' if chain is None else '--book'} is missing; give a chain file and a book file.")
+    _required(chain, book, rules=rules, at=at, venue=venue, out=out)
+
+
+def _required(chain: Path, book: Path, *, rules: str, at: str | None, venue: str, out: Path | None) -> None:
     from greekdrift.cli.console import say, table, write_json
     from greekdrift.config import load_rules
-    from greekdrift.margin.grid import requirement
+    from greekdrift.margin.engine import requirement
     from greekdrift.units import stamp
 
     options.keep_apart((out,), (chain, book))
