@@ -441,7 +441,8 @@ def test_linear_books_in_several_currencies(make_world: Worlds) -> None:
 def test_the_judge_loads_neither_engine_nor_surface_nor_policy() -> None:
     code = (
         "import sys, greekdrift.verify; print(sorted(m for m in sys.modules if m.startswith(("
-        "'greekdrift.margin.grid', 'greekdrift.margin.shocks', 'greekdrift.margin.assess', 'greekdrift.surface', "
+        "'greekdrift.margin.engine', 'greekdrift.margin.grid', 'greekdrift.margin.shocks', "
+        "'greekdrift.margin.assess', 'greekdrift.surface', "
         "'greekdrift.policy', 'greekdrift.forecast', 'greekdrift.features', 'greekdrift.market', "
         "'greekdrift.greeks.kernel', 'numba', 'torch', 'pandas', 'mlflow', 'sklearn'))))"
     )

@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 from datetime import date
 from enum import StrEnum
 from math import isfinite
+from typing import TypeAlias
 
 from greekdrift.errors import BookError, ConfigError
 
@@ -202,6 +203,10 @@ class NetPortfolioParameters:
         raise BookError(f"collateral {currency} has no terms in the rule set; add it, or * for all other currencies.")
 
 
+Parameters: TypeAlias = NetPortfolioParameters
+"""The numbers of one form of margin; `margin.engine` finds the form's page by their type."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleSet:
     """A margin rule set: its numbers, where and when they were read, and what is true of it.
@@ -218,7 +223,14 @@ class RuleSet:
     is_convex: bool
     is_homogeneous: bool
     is_subadditive: bool
-    parameters: NetPortfolioParameters
+    parameters: Parameters
+
+
+def net_parameters(rules: RuleSet) -> NetPortfolioParameters:
+    """The numbers of a net-portfolio rule set; one of another form is refused."""
+    if not isinstance(rules.parameters, NetPortfolioParameters):
+        raise ConfigError(f"rule set {rules.name} is not of the net-portfolio form, which is needed here.")
+    return rules.parameters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

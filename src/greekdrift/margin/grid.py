@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from greekdrift.book import Account, Chain
-from greekdrift.book.rules import NetPortfolio, NetPortfolioParameters, Role, RuleSet
+from greekdrift.book.rules import NetPortfolio, NetPortfolioParameters, Role, RuleSet, net_parameters
 from greekdrift.margin.assess import (
     Assessment,
     Holdings,
@@ -48,7 +48,7 @@ def requirement(chain: Chain, account: Account, rules: RuleSet) -> MarginResult:
 
     Underlyings add without offset. Collateral coins belong to the portfolio of their own underlying.
     """
-    p = rules.parameters
+    p = net_parameters(rules)
     rows = held_rows(chain, [account])
     quantities, coins = contracts(chain, [account], rows), coin_balances([account], p)
     parts = []
@@ -84,7 +84,7 @@ def requirements(
     `weights` are signed contracts (account, row) of the chain's `rows`, `coins` each account's collateral by
     currency; cash does not matter to a requirement.
     """
-    p = rules.parameters
+    p = net_parameters(rules)
     initial, maintenance = np.zeros(len(weights)), np.zeros(len(weights))
     for line in _all_lines(chain, rows, coins):
         moved = marked(chain, rows, line.underlying)
@@ -115,7 +115,7 @@ def forecast_requirements(
     option that has expired by the horizon is settled at the forward and gone. Worked in blocks; no array of
     scenarios × rule scenarios × rows is kept beyond one.
     """
-    p = rules.parameters
+    p = net_parameters(rules)
     weights, coins = contracts(chain, accounts, rows), coin_balances(accounts, p)
     initial = np.zeros((*forward.shape[:2], len(accounts)))
     maintenance = np.zeros_like(initial)
@@ -166,7 +166,7 @@ def subgradient(chain: Chain, account: Account, rules: RuleSet, rows: Int[ndarra
     one side, as the margin itself: with the loss of the first binding scenario, and 0 for |0|. A cut for a
     rule set that does not declare itself convex is a local one.
     """
-    p = rules.parameters
+    p = net_parameters(rules)
     every = np.union1d(held_rows(chain, [account]), rows)
     quantities, coins = contracts(chain, [account], every), coin_balances([account], p)
     slope = np.zeros(len(every))

@@ -20,6 +20,7 @@ from greekdrift.book.rules import (
     RuleSet,
     SkewScenario,
     VolatilityMove,
+    net_parameters,
 )
 from greekdrift.errors import BookError
 from greekdrift.margin.result import MarginResult, NetMargin
@@ -34,7 +35,7 @@ Shock = Callable[[NetOption], float]
 def requirement(chain: Chain, account: Account, rules: RuleSet) -> MarginResult:
     """Margin requirement of an account at a chain's marks; how it is read into the model is in `portfolios`."""
     cash, nets = portfolios(chain, account, rules)
-    parts = [net_margin(net, rules.parameters) for net in nets]
+    parts = [net_margin(net, net_parameters(rules)) for net in nets]
     pnl = {}
     for part in parts:
         for label, value in part.scenario_pnl.items():

@@ -10,7 +10,7 @@ from numpy import ndarray
 from greekdrift.book import Account, Chain
 from greekdrift.book.rules import RuleSet
 from greekdrift.greeks.exposure import weights
-from greekdrift.margin import grid
+from greekdrift.margin import engine
 from greekdrift.surface.revalue import Revaluation
 
 Samples = Float[ndarray, "scenario horizon account"]
@@ -39,7 +39,7 @@ def ahead(
     equity′ = equity + Σ contracts · pnl + Σ coins (S′ − S), the coins being collateral; `equity_usd` is the one of now.
     """
     rows = revaluation.rows
-    initial, maintenance = grid.forecast_requirements(
+    initial, maintenance = engine.forecast_requirements(
         chain,
         accounts,
         rules,

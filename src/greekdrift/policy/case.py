@@ -12,7 +12,7 @@ from greekdrift.book import Account, Chain, Kind, Mandate, Order, Venue, after_o
 from greekdrift.book.rules import RuleSet
 from greekdrift.errors import BookError
 from greekdrift.greeks.exposure import line_quantities
-from greekdrift.margin import grid
+from greekdrift.margin import engine
 from greekdrift.margin.result import MarginResult
 from greekdrift.policy.band import Target, targets
 from greekdrift.policy.breach import now_matrix, now_values
@@ -90,7 +90,7 @@ class Case:
 
     def margin_after(self, trade: Trade) -> MarginResult:
         """The exact margin after a trade."""
-        return grid.requirement(self.chain, self.after(trade), self.rules) if np.any(trade) else self.margin
+        return engine.requirement(self.chain, self.after(trade), self.rules) if np.any(trade) else self.margin
 
     def stands(self, trade: Trade) -> bool:
         """Whether a trade keeps every limit, the rule under stress, and the required excess by the exact engine."""
@@ -129,8 +129,8 @@ class Case:
         """Exact margin after a trade and its change per contract of each row, USD."""
         after = self.after(trade)
         return (
-            grid.requirement(self.chain, after, self.rules),
-            grid.subgradient(self.chain, after, self.rules, self.universe.rows),
+            engine.requirement(self.chain, after, self.rules),
+            engine.subgradient(self.chain, after, self.rules, self.universe.rows),
         )
 
     def margin_cut(self, trade: Trade) -> Limits:
@@ -205,7 +205,7 @@ def case(
             is_linear=_is_linear(chain, rows),
             ticket_usd=ticket_usd,
         ),
-        margin=grid.requirement(chain, account, rules),
+        margin=engine.requirement(chain, account, rules),
         chain_digest=chain_digest or digest(chain),
     )
 

@@ -11,7 +11,7 @@ from greekdrift.features.history import Panel
 from greekdrift.forecast.distribution import BOOK, COLLATERAL, Forecast, forecast
 from greekdrift.forecast.forecaster import Predictor
 from greekdrift.forecast.streamed import forecast_books
-from greekdrift.margin import grid
+from greekdrift.margin import engine
 from greekdrift.policy.ahead import Ahead, ahead, part
 from greekdrift.policy.breach import quantities
 from greekdrift.surface.collateral import NEEDED
@@ -109,7 +109,7 @@ def _of(
 
 def _margin(chain: Chain, account: Account, held: Revaluation, rules: RuleSet) -> dict[str, tuple[np.ndarray, float]]:
     """Samples of margin and equity, and what they are now."""
-    now = grid.requirement(chain, account, rules)
+    now = engine.requirement(chain, account, rules)
     later: Ahead = ahead(chain, [account], rules, held, equity_usd=[now.equity_usd])
     return {
         "initial_margin_usd": (later.initial_margin, now.initial_margin_usd),

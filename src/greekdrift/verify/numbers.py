@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import fsum
 
 from greekdrift.book import Account, Chain, Order, Venue, after_orders
-from greekdrift.margin import MarginResult, naive
+from greekdrift.margin import MarginResult, naive_engine
 from greekdrift.verify.case import Case
 from greekdrift.verify.greeks import NOW, Value, band_values, stressed_states
 
@@ -71,7 +71,7 @@ def _state(case: Case, account: Account) -> State:
         account=account,
         greeks=now,
         stressed=dict(zip(labels, moved, strict=True)),
-        margin=naive.requirement(case.chain, account, case.rules),
+        margin=naive_engine.requirement(case.chain, account, case.rules),
     )
 
 
