@@ -15,7 +15,10 @@ from enum import StrEnum
 from math import isfinite
 from typing import TypeAlias
 
-from greekdrift.errors import BookError, ConfigError
+from greekdrift.book.collateral import CollateralTerms, terms_of
+from greekdrift.book.collateral import Role as Role
+from greekdrift.book.position_rules import PositionParameters
+from greekdrift.errors import ConfigError
 
 BASIS = "basis"
 """Label of the basis contingency where it is worse than every scenario."""
@@ -38,18 +41,6 @@ class VolatilityMove(StrEnum):
     UP = "up"
     NONE = "none"
     DOWN = "down"
-
-
-class Role(StrEnum):
-    """What a collateral is to the model.
-
-    Cash counts at its amount. A coin moves with its own underlying and offsets its lines ("risk cancelling").
-    Other collateral does not move in a scenario and is only cut.
-    """
-
-    CASH = "cash"
-    COIN = "coin"
-    OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,17 +147,6 @@ class ContingencyTerms:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CollateralTerms:
-    """Haircuts of a currency; "*" stands for every currency that is not named. `initial` comes on top."""
-
-    currency: str
-    role: Role
-    maintenance: float
-    initial: float
-    confidence_threshold: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class NetPortfolioParameters:
     """All numbers of the net-portfolio model; a data file gives each of them."""
 
@@ -196,14 +176,10 @@ class NetPortfolioParameters:
 
     def terms_of(self, currency: str) -> CollateralTerms:
         """Haircuts of a currency, or of "*"; a currency without terms is refused."""
-        for wanted in (currency, "*"):
-            for terms in self.collateral:
-                if terms.currency == wanted:
-                    return terms
-        raise BookError(f"collateral {currency} has no terms in the rule set; add it, or * for all other currencies.")
+        return terms_of(self.collateral, currency)
 
 
-Parameters: TypeAlias = NetPortfolioParameters
+Parameters: TypeAlias = NetPortfolioParameters | PositionParameters
 """The numbers of one form of margin; `margin.engine` finds the form's page by their type."""
 
 

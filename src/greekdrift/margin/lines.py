@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from greekdrift.book import Account, Chain, Kind
-from greekdrift.book.rules import NetPortfolioParameters, Role
+from greekdrift.book.rules import Parameters, Role
 from greekdrift.errors import BookError
 from greekdrift.margin.shocks import OptionStates
 from greekdrift.units import stamp
@@ -132,7 +132,7 @@ def contracts(chain: Chain, accounts: Sequence[Account], rows: Int[ndarray, " ro
     return found
 
 
-def coin_balances(accounts: Sequence[Account], p: NetPortfolioParameters) -> dict[str, Float[ndarray, " account"]]:
+def coin_balances(accounts: Sequence[Account], p: Parameters) -> dict[str, Float[ndarray, " account"]]:
     """Collateral of each account by currency, without what counts as cash and what nobody holds."""
     names = sorted({name for account in accounts for name in account.collateral})
     found = {}
@@ -143,7 +143,7 @@ def coin_balances(accounts: Sequence[Account], p: NetPortfolioParameters) -> dic
     return found
 
 
-def cash_balance(account: Account, p: NetPortfolioParameters) -> float:
+def cash_balance(account: Account, p: Parameters) -> float:
     """Cash of an account in USD: the currencies that the rule set counts at their amount."""
     return sum(amount for name, amount in account.collateral.items() if p.terms_of(name).role is Role.CASH)
 

@@ -16,6 +16,7 @@ from dataclasses import replace
 import numpy as np
 
 from greekdrift.book import Chain
+from greekdrift.book.position_rules import PositionParameters
 from greekdrift.book.rules import STRESS_TOLERANCE, NetPortfolioParameters, RuleSet, SpotScenario, Table
 from greekdrift.margin.shocks import AVERAGING_SECONDS, moved_volatility
 from greekdrift.units import SECONDS_PER_YEAR
@@ -28,9 +29,12 @@ def stressed_chains(chain: Chain, rules: RuleSet) -> Mapping[str, Chain]:
 
     Inside the settlement window only the floating part of a forward moves. Marks and quotes stay as they are, and so
     do the accounts: what inverse lines pay in coin on the way is N (1/F₀ − 1/F₁), to be added by the caller.
+    A rule set of positions has no scenarios, and no stressed states.
     """
-    regular = [one for one in rules.parameters.scenarios if one.table is Table.REGULAR]
-    return {one.label: _moved(chain, one, rules.parameters) for one in regular}
+    p = rules.parameters
+    if isinstance(p, PositionParameters):
+        return {}
+    return {one.label: _moved(chain, one, p) for one in p.scenarios if one.table is Table.REGULAR}
 
 
 def _moved(chain: Chain, scenario: SpotScenario, p: NetPortfolioParameters) -> Chain:

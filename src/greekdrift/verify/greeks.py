@@ -11,7 +11,8 @@ import numpy as np
 from numpy import ndarray
 
 from greekdrift.book import Account, Band, Chain, Instrument, Kind, Mandate, View
-from greekdrift.book.rules import NetPortfolioParameters, RuleSet, SpotScenario, Table, VolatilityMove
+from greekdrift.book.position_rules import PositionParameters
+from greekdrift.book.rules import Parameters, RuleSet, SpotScenario, Table, VolatilityMove
 from greekdrift.greeks import black, higher, settlement
 from greekdrift.margin.naive import AVERAGING_SECONDS, shocked_volatility
 from greekdrift.units import DAYS_PER_YEAR, SECONDS_PER_YEAR
@@ -85,12 +86,21 @@ def band_values(
 
 
 def stressed_states(rules: RuleSet) -> tuple[SpotScenario, ...]:
-    """The fixed stressed states of a rule set: the regular range of its scenarios."""
-    return tuple(one for one in rules.parameters.scenarios if one.table is Table.REGULAR)
+    """The fixed stressed states of a rule set: the regular range of its scenarios; none where it has no scenarios."""
+    p = rules.parameters
+    return () if isinstance(p, PositionParameters) else tuple(one for one in p.scenarios if one.table is Table.REGULAR)
+
+
+def _volatility(chain: Chain, row: int, state: SpotScenario, p: Parameters) -> float:
+    """Volatility of an option in a state."""
+    volatility = float(chain.mark_iv[row])
+    if state.volatility is VolatilityMove.NONE or isinstance(p, PositionParameters):
+        return volatility
+    return shocked_volatility(volatility, float(chain.time_to_expiry[row]), state.volatility, p)
 
 
 def _lines(
-    chain: Chain, account: Account, names: list[str], parameters: NetPortfolioParameters, states: Sequence[SpotScenario]
+    chain: Chain, account: Account, names: list[str], parameters: Parameters, states: Sequence[SpotScenario]
 ) -> list[list[Line]]:
     """The lines of an account in each state; all options of all states go through the calculator together."""
     rows = [chain.row_of[position.instrument.name] for position in account.positions]
@@ -104,15 +114,7 @@ def _lines(
     is_option = np.array([position.instrument.is_option for position in account.positions], dtype=np.bool_)
     options = [row for row in rows if chain.is_option[row]]
     if options:
-        volatility = [
-            [
-                shocked_volatility(
-                    float(chain.mark_iv[row]), float(chain.time_to_expiry[row]), one.volatility, parameters
-                )
-                for row in options
-            ]
-            for one in states
-        ]
+        volatility = [[_volatility(chain, row, one, parameters) for row in options] for one in states]
         strike = [one.instrument.strike or np.nan for one in account.positions if one.instrument.is_option]
         calls = np.array([bool(position.instrument.is_call) for position in account.positions])[is_option]
         found = _options(
