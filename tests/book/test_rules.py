@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from greekdrift.book.rules import Role
+from greekdrift.book.collateral import Role
 from greekdrift.config import load_rules
 from greekdrift.errors import BookError, ConfigError
 

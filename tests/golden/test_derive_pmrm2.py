@@ -10,10 +10,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from greekdrift.book.collateral import CollateralTerms, Role
 from greekdrift.book.rules import (
     BASIS,
     BasisTerms,
-    CollateralTerms,
     ContingencyTerms,
     DiscountTerms,
     LossTerms,
@@ -23,7 +23,6 @@ from greekdrift.book.rules import (
     NetOption,
     NetPortfolio,
     NetPortfolioParameters,
-    Role,
     SkewScenario,
     SkewTerms,
     SpotScenario,

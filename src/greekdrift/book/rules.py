@@ -16,7 +16,6 @@ from math import isfinite
 from typing import TypeAlias
 
 from greekdrift.book.collateral import CollateralTerms, terms_of
-from greekdrift.book.collateral import Role as Role
 from greekdrift.book.position_rules import PositionParameters
 from greekdrift.errors import ConfigError
 

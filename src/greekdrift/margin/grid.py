@@ -11,7 +11,8 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from greekdrift.book import Account, Chain
-from greekdrift.book.rules import NetPortfolio, NetPortfolioParameters, Role, RuleSet, net_parameters
+from greekdrift.book.collateral import Role
+from greekdrift.book.rules import NetPortfolio, NetPortfolioParameters, RuleSet, net_parameters
 from greekdrift.margin.assess import (
     Assessment,
     Holdings,

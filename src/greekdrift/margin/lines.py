@@ -14,7 +14,8 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from greekdrift.book import Account, Chain, Kind
-from greekdrift.book.rules import Parameters, Role
+from greekdrift.book.collateral import Role
+from greekdrift.book.rules import Parameters
 from greekdrift.errors import BookError
 from greekdrift.margin.shocks import OptionStates
 from greekdrift.units import stamp

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from math import copysign, erfc, exp, fsum, inf, log, sqrt
 
 from greekdrift.book import Account, Chain, Kind
+from greekdrift.book.collateral import Role
 from greekdrift.book.rules import (
     BASIS,
     NetCollateral,
@@ -16,7 +17,6 @@ from greekdrift.book.rules import (
     NetOption,
     NetPortfolio,
     NetPortfolioParameters,
-    Role,
     RuleSet,
     SkewScenario,
     VolatilityMove,

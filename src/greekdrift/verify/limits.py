@@ -8,7 +8,7 @@ from math import inf, isfinite
 from sys import float_info
 
 from greekdrift.book import Finding, Instrument, Order, digest
-from greekdrift.book.rules import Role
+from greekdrift.book.collateral import Role
 from greekdrift.errors import BookError, ConfigError
 from greekdrift.units import DAYS_PER_YEAR, stamp
 from greekdrift.verify.case import Case
