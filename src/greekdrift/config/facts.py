@@ -4,15 +4,16 @@ A missing field is an error, never a default. `sha256` is taken over the canonic
 (its values, not its bytes), so comments and layout do not change it.
 """
 
+from dataclasses import fields
 from datetime import date
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 from pydantic import Field
 
 from greekdrift.book import Kind, Product, Settlement, Venue, digest
-from greekdrift.book.rules import RuleSet
+from greekdrift.book.rules import Parameters, RuleSet
 from greekdrift.config.document import Document, read, read_text
 from greekdrift.config.problem import Section, parse
 from greekdrift.config.record import record
@@ -79,11 +80,20 @@ def load_venue(name_or_path: str | Path) -> Venue:
 def load_rules(name_or_path: str | Path) -> RuleSet:
     """The margin rule set of a packaged name or of a file: every field of `RuleSet` but the computed `sha256`.
 
+    Its form is the one whose fields the keys under `parameters` are, or most of them.
+
     >>> load_rules("derive_pm2").venue
     'derive'
     """
     document = _document("rules", name_or_path)
-    return record(RuleSet, document, sha256=digest(document.values))
+    return record(RuleSet, document, kinds={"parameters": _form_of(document)}, sha256=digest(document.values))
+
+
+def _form_of(document: Document) -> type:
+    forms: tuple[type, ...] = get_args(Parameters)
+    given = document.values.get("parameters")
+    keys = set(given) if isinstance(given, dict) else set()
+    return max(forms, key=lambda form: len(keys & {field.name for field in fields(form)}))
 
 
 def names(kind: str) -> tuple[str, ...]:

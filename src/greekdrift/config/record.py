@@ -14,24 +14,28 @@ from greekdrift.errors import ConfigError
 Record = TypeVar("Record")
 
 
-def record(kind: type[Record], document: Document, **computed: Any) -> Record:
+def record(
+    kind: type[Record], document: Document, *, kinds: Mapping[str, type] | None = None, **computed: Any
+) -> Record:
     """The record that a document describes; `computed` fields are not in the file but given here.
+
+    `kinds` names the record of a field that may hold one of several.
 
     >>> from greekdrift.book import Band
     >>> facts = {"greek": "vega", "underlying": "BTC", "lower": -1, "upper": 1, "view": "net", "tenor_days": [0, 30]}
     >>> record(Band, Document(name="band.yaml", values=facts)).label
     'BTC vega 0-30d'
     """
-    model = parse(model_of(kind, tuple(sorted(computed))), document)
+    model = parse(model_of(kind, tuple(sorted(computed)), kinds), document)
     try:
-        return kind(**_values(kind, model), **computed)
+        return kind(**_values(kind, model, kinds), **computed)
     except (ValueError, TypeError) as problem:
         raise ConfigError(f"{document.name}: {problem}") from None
 
 
-def model_of(kind: Any, without: tuple[str, ...] = ()) -> type[BaseModel]:
+def model_of(kind: Any, without: tuple[str, ...] = (), kinds: Mapping[str, type] | None = None) -> type[BaseModel]:
     """The pydantic model of a dataclass in which every field is required."""
-    hints = get_type_hints(kind)
+    hints = {**get_type_hints(kind), **(kinds or {})}
     entries: dict[str, Any] = {
         field.name: (_mapped(hints[field.name]), ...)
         for field in fields(kind)
@@ -55,8 +59,8 @@ def _mapped(hint: Any) -> Any:
     return hint if mapped == arguments else origin[mapped]
 
 
-def _values(kind: type, model: BaseModel) -> dict[str, Any]:
-    hints = get_type_hints(kind)
+def _values(kind: type, model: BaseModel, kinds: Mapping[str, type] | None = None) -> dict[str, Any]:
+    hints = {**get_type_hints(kind), **(kinds or {})}
     return {name: _record_of(hints[name], getattr(model, name)) for name in type(model).model_fields}
 
 

@@ -161,7 +161,7 @@ def _record(kind: Any, plain: Any) -> Any:
     if kind is Instrument and isinstance(plain, str):
         return parse(plain)
     if origin in (Union, types.UnionType):
-        return None if plain is None else _record(_only(kind), plain)
+        return None if plain is None else _record(_member(kind, plain), plain)
     if origin is tuple:
         return _tuple(get_args(kind), plain)
     if origin in (frozenset, AbstractSet):
@@ -193,10 +193,13 @@ def _tuple(kinds: tuple[Any, ...], plain: list[Any]) -> tuple[Any, ...]:
     return tuple(_record(kind, item) for kind, item in zip(kinds, plain, strict=True))
 
 
-def _only(kind: Any) -> Any:
-    """The kind inside an optional one."""
-    (inner,) = (member for member in get_args(kind) if member is not type(None))
-    return inner
+def _member(kind: Any, plain: Any) -> Any:
+    """The kind inside an optional one; of several records the one whose fields the text has."""
+    inner = [member for member in get_args(kind) if member is not type(None)]
+    if len(inner) > 1:
+        inner = [one for one in inner if is_dataclass(one) and {field.name for field in fields(one)} == set(plain)]
+    (found,) = inner
+    return found
 
 
 @lru_cache(maxsize=64)
