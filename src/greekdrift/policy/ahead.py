@@ -1,60 +1,15 @@
-"""Margin and equity of an account in every scenario: by the exact engine, never by a forecast of margin itself."""
+"""Parts of a revaluation, and few scenarios for many; margin and equity in scenarios are those of `margin.ahead`."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from greekdrift.book import Account, Chain
-from greekdrift.book.rules import RuleSet
-from greekdrift.greeks.exposure import weights
-from greekdrift.margin import engine
+from greekdrift.margin.ahead import Ahead, ahead
 from greekdrift.surface.revalue import Revaluation
 
-Samples = Float[ndarray, "scenario horizon account"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Ahead:
-    """Requirements and equity of accounts in scenarios at horizons, USD; the accounts trade nothing until then."""
-
-    initial_margin: Samples
-    maintenance_margin: Samples
-    equity: Samples
-    weights: Float[ndarray, " scenario"]
-
-    @property
-    def shortfall(self) -> Samples:
-        """Initial margin − equity; positive where a call is due."""
-        return self.initial_margin - self.equity
-
-
-def ahead(
-    chain: Chain, accounts: Sequence[Account], rules: RuleSet, revaluation: Revaluation, *, equity_usd: Sequence[float]
-) -> Ahead:
-    """Margin and equity of some accounts in all scenarios of a revaluation of the rows that they hold.
-
-    equity′ = equity + Σ contracts · pnl + Σ coins (S′ − S), the coins being collateral; `equity_usd` is the one of now.
-    """
-    rows = revaluation.rows
-    initial, maintenance = engine.forecast_requirements(
-        chain,
-        accounts,
-        rules,
-        rows=rows,
-        underlyings=revaluation.underlyings,
-        forward=revaluation.forward,
-        volatility=revaluation.volatility,
-        time_to_expiry=revaluation.time_to_expiry,
-        index=revaluation.index,
-    )
-    equity = np.asarray(equity_usd) + revaluation.book("pnl_usd", weights(chain, accounts)[:, rows])
-    for at, name in enumerate(revaluation.underlyings):
-        coins = np.array([account.collateral.get(name, 0.0) for account in accounts])
-        equity = equity + coins * (revaluation.index[:, :, at, None] - chain.index_price[name])
-    return Ahead(initial_margin=initial, maintenance_margin=maintenance, equity=equity, weights=revaluation.weights)
+__all__ = ["Ahead", "ahead", "part", "representatives"]
 
 
 def part(
