@@ -18,8 +18,8 @@ from greekdrift.book.rules import (
     NetPortfolio,
     NetPortfolioParameters,
     SkewScenario,
-    SpotScenario,
 )
+from greekdrift.book.scenario_terms import SpotScenario
 from greekdrift.config import load_rules
 from greekdrift.config.portfolio_files import COLUMNS, PARAMETERS
 from greekdrift.margin import naive

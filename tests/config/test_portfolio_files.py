@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from greekdrift.book.rules import NetPortfolioParameters, Table, VolatilityMove
+from greekdrift.book.rules import NetPortfolioParameters
+from greekdrift.book.scenario_terms import Table, VolatilityMove
 from greekdrift.config import load_rules
 from greekdrift.config.portfolio_files import PARAMETERS, PortfolioCase, load_portfolios
 from greekdrift.errors import ConfigError, DataError

@@ -25,11 +25,8 @@ from greekdrift.book.rules import (
     NetPortfolioParameters,
     SkewScenario,
     SkewTerms,
-    SpotScenario,
-    Table,
-    VolatilityMove,
-    VolatilityTerms,
 )
+from greekdrift.book.scenario_terms import SpotScenario, Table, VolatilityMove, VolatilityTerms
 from greekdrift.margin import NetMargin, grid, naive
 from greekdrift.units import SECONDS_PER_YEAR
 

@@ -5,7 +5,8 @@ from math import exp, log
 
 import pytest
 
-from greekdrift.book.rules import NetExpiry, NetLinear, NetOption, NetPortfolio, VolatilityMove
+from greekdrift.book.rules import NetExpiry, NetLinear, NetOption, NetPortfolio
+from greekdrift.book.scenario_terms import VolatilityMove
 from greekdrift.config import load_rules
 from greekdrift.greeks import compute
 from greekdrift.margin import naive

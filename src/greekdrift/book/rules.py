@@ -11,12 +11,12 @@ An account is healthy when IM ≥ 0 (to open) and MM ≥ 0 (to keep); a *require
 from collections import Counter
 from dataclasses import dataclass, fields
 from datetime import date
-from enum import StrEnum
 from math import isfinite
 from typing import TypeAlias
 
 from greekdrift.book.collateral import CollateralTerms, terms_of
 from greekdrift.book.position_rules import PositionParameters
+from greekdrift.book.scenario_terms import SpotScenario, VolatilityTerms
 from greekdrift.errors import ConfigError
 
 BASIS = "basis"
@@ -25,32 +25,6 @@ BASIS = "basis"
 
 STRESS_TOLERANCE = 0.01
 """Share of a band's width by which a distance in a stressed state may grow without being counted (`margin.stress`)."""
-
-
-class Table(StrEnum):
-    """The part of the grid that a scenario belongs to: the regular range or the damped tail."""
-
-    REGULAR = "regular"
-    TAIL = "tail"
-
-
-class VolatilityMove(StrEnum):
-    """Which way a scenario moves every volatility."""
-
-    UP = "up"
-    NONE = "none"
-    DOWN = "down"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpotScenario:
-    """Spot × `spot` (1.18 = up 18 %) and a volatility move; the share `damping` of the P&L counts."""
-
-    label: str
-    table: Table
-    spot: float
-    volatility: VolatilityMove
-    damping: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,21 +40,6 @@ class SkewScenario:
     scale_cap: float
     cap_slope: float
     damping: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VolatilityTerms:
-    """Power law of the volatility move: m = (30 / max(days, floor_days)) ^ (short_power to 30 days, else long_power).
-
-    up: max(σ (1 + up m), floor);   down: σ max(1 − down m, 0).
-    """
-
-    up: float
-    down: float
-    floor: float
-    short_power: float
-    long_power: float
-    floor_days: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

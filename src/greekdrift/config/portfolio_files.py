@@ -32,11 +32,8 @@ from greekdrift.book.rules import (
     RuleSet,
     SkewScenario,
     SkewTerms,
-    SpotScenario,
-    Table,
-    VolatilityMove,
-    VolatilityTerms,
 )
+from greekdrift.book.scenario_terms import SpotScenario, Table, VolatilityMove, VolatilityTerms
 from greekdrift.config.rows import Row, refuse_missing, refuse_repeated, rows_of
 from greekdrift.errors import ConfigError, DataError, nearest
 from greekdrift.units import SECONDS_PER_YEAR

@@ -19,9 +19,9 @@ from greekdrift.book.rules import (
     NetPortfolioParameters,
     RuleSet,
     SkewScenario,
-    VolatilityMove,
     net_parameters,
 )
+from greekdrift.book.scenario_terms import VolatilityMove
 from greekdrift.errors import BookError
 from greekdrift.margin.result import MarginResult, NetMargin
 from greekdrift.units import DAYS_PER_YEAR, SECONDS_PER_YEAR, stamp

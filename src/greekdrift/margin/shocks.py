@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
-from greekdrift.book.rules import NetPortfolioParameters, VolatilityMove
+from greekdrift.book.rules import NetPortfolioParameters
+from greekdrift.book.scenario_terms import VolatilityMove
 from greekdrift.errors import CalculationError
 from greekdrift.greeks import compute
 from greekdrift.units import DAYS_PER_YEAR, SECONDS_PER_YEAR

@@ -17,7 +17,8 @@ import numpy as np
 
 from greekdrift.book import Chain
 from greekdrift.book.position_rules import PositionParameters
-from greekdrift.book.rules import STRESS_TOLERANCE, NetPortfolioParameters, RuleSet, SpotScenario, Table
+from greekdrift.book.rules import STRESS_TOLERANCE, NetPortfolioParameters, RuleSet
+from greekdrift.book.scenario_terms import SpotScenario, Table
 from greekdrift.margin.shocks import AVERAGING_SECONDS, moved_volatility
 from greekdrift.units import SECONDS_PER_YEAR
 

@@ -12,7 +12,8 @@ from numpy import ndarray
 
 from greekdrift.book import Account, Band, Chain, Instrument, Kind, Mandate, View
 from greekdrift.book.position_rules import PositionParameters
-from greekdrift.book.rules import Parameters, RuleSet, SpotScenario, Table, VolatilityMove
+from greekdrift.book.rules import Parameters, RuleSet
+from greekdrift.book.scenario_terms import SpotScenario, Table, VolatilityMove
 from greekdrift.greeks import black, higher, settlement
 from greekdrift.margin.naive import AVERAGING_SECONDS, shocked_volatility
 from greekdrift.units import DAYS_PER_YEAR, SECONDS_PER_YEAR
