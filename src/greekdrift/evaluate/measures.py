@@ -38,18 +38,23 @@ class Measure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
-    """How series of losses are compared at one horizon: steps ahead, block length, seed, draws."""
+class Paired:
+    """How series of losses are compared at one horizon: hours between origins, seed, draws of the bootstrap."""
 
-    results: Results
     hours: float
+    step_hours: float
     seed: int
     draws: int
 
     @property
     def steps(self) -> int:
         """Origins that one horizon spans."""
-        return max(1, ceil(self.hours / self.results.step_hours - 1e-9))
+        return max(1, ceil(self.hours / self.step_hours - 1e-9))
+
+    @property
+    def block(self) -> int:
+        """Origins of a bootstrap block: two horizons."""
+        return 2 * self.steps
 
     def ratio(self, name: str, metric: str, against: str, first: Losses, second: Losses) -> Measure | None:
         """Mean of the first losses over mean of the second, on the origins that have both; None without any."""
@@ -59,7 +64,7 @@ class Comparison:
         if n == 0 or other.mean() == 0.0:
             return None
         lower = upper = statistic = None
-        block = 2 * self.steps
+        block = self.block
         if n >= 2 * block and other.mean() > 0.0:
             lower, upper = self._ends(losses, other, block)
         if n >= 2 * block and (np.ptp(losses - other) > 0.0 or np.array_equal(losses, other)):
@@ -81,7 +86,7 @@ class Comparison:
         if there.size == 0:
             return None
         lower = upper = None
-        block = 2 * self.steps
+        block = self.block
         if there.size >= 2 * block:
             interval = block_bootstrap(there, block=block, seed=self.seed, draws=self.draws)
             lower, upper = interval.lower, interval.upper
@@ -112,11 +117,23 @@ class Comparison:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison(Paired):
+    """The comparison of a walk's results."""
+
+    results: Results
+
+    @classmethod
+    def of(cls, results: Results, *, hours: float, seed: int, draws: int) -> "Comparison":
+        """The comparison at a horizon of a walk."""
+        return cls(results=results, hours=hours, step_hours=results.step_hours, seed=seed, draws=draws)
+
+
 def measures(results: Results, against: Sequence[str], *, seed: int, draws: int) -> tuple[Measure, ...]:
     """All figures of all forecasters at all horizons."""
     found: list[Measure | None] = []
     for hours in results.settings.horizons:
-        by = Comparison(results=results, hours=hours, seed=seed, draws=draws)
+        by = Comparison.of(results, hours=hours, seed=seed, draws=draws)
         for name in (*results.scores, NO_CHANGE):
             found += _of_losses(by, name, against)
             if name != NO_CHANGE:
@@ -177,7 +194,7 @@ def confidence(by: Comparison) -> Iterator[Measure]:
     names = list(by.results.scores)
     losses = np.stack([by.results.losses(name, by.hours) for name in names], axis=1)
     losses = losses[np.all(np.isfinite(losses), axis=1)]
-    block = 2 * by.steps
+    block = by.block
     if len(losses) < 2 * block or len(names) < 2:
         return
     p_values = model_confidence_set(losses, block=block, seed=by.seed, draws=by.draws)

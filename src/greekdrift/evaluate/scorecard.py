@@ -143,7 +143,7 @@ def scorecard(results: Results, *, against: Sequence[str] = BARS, seed: int = 0,
     compared = present if bar in present else [*present, bar]
     first, last = (stamp(from_datetime64(moment))[:16] + "Z" for moment in (results.origin[0], results.origin[-1]))
     headline = results.settings.headline
-    by = Comparison(results=results, hours=headline, seed=seed, draws=draws)
+    by = Comparison.of(results, hours=headline, seed=seed, draws=draws)
     diagrams = {name: diagram(by, name) for name in results.scores}
     return Scorecard(
         measures=measures(results, compared, seed=seed, draws=draws),

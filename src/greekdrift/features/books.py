@@ -88,8 +88,8 @@ RECIPES: tuple[Recipe, ...] = (
 """The books that do not depend on a seed."""
 
 
-def reference_books(chain: Chain, *, seed: int) -> tuple[Account, ...]:
-    """The canonical books of every underlying of a chain, and `MARKET_MAKERS` random ones, hedged to zero net delta.
+def reference_books(chain: Chain, *, seed: int, makers: int = MARKET_MAKERS) -> tuple[Account, ...]:
+    """The canonical books of every underlying of a chain, and some random ones (`makers`), hedged to zero net delta.
 
     A book that the listing cannot carry (two legs would be the same contract) is left out, so that accounts are
     known by `account_id`: underlying, space, name. The random books keep their tenors, deltas and sizes for a
@@ -98,12 +98,13 @@ def reference_books(chain: Chain, *, seed: int) -> tuple[Account, ...]:
     books = []
     for underlying in chain.underlyings:
         menu = _Menu.of(chain, underlying)
-        made = [_book(chain, menu, recipe) for recipe in (*RECIPES, *market_makers(underlying, seed=seed))]
+        recipes = (*RECIPES, *market_makers(underlying, seed=seed, count=makers))
+        made = [_book(chain, menu, recipe) for recipe in recipes]
         books += [book for book in made if book is not None]
     return tuple(books)
 
 
-def book_names(underlyings: Sequence[str], *, seed: int) -> tuple[str, ...]:
+def book_names(underlyings: Sequence[str], *, seed: int, makers: int = MARKET_MAKERS) -> tuple[str, ...]:
     """Every `account_id` that `reference_books` can make, in its order.
 
     >>> book_names(["BTC"], seed=7)[:2]
@@ -112,7 +113,7 @@ def book_names(underlyings: Sequence[str], *, seed: int) -> tuple[str, ...]:
     return tuple(
         f"{name} {recipe.name}"
         for name in sorted(underlyings)
-        for recipe in (*RECIPES, *market_makers(name, seed=seed))
+        for recipe in (*RECIPES, *market_makers(name, seed=seed, count=makers))
     )
 
 

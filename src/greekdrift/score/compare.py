@@ -133,6 +133,24 @@ def resampled_sums(
     return sums + running[:, starts[:, whole] + rest] - running[:, starts[:, whole]]
 
 
+def resampled_counts(n: int, *, block: int, random: np.random.Generator, draws: int) -> Float[ndarray, "draw origin"]:
+    """How often each of n origins is in each resample of `resampled_sums`: for statistics that are no ratio of sums.
+
+    >>> resampled_counts(5, block=2, random=np.random.default_rng(0), draws=2).sum(axis=1)
+    array([5., 5.])
+    """
+    whole, rest = divmod(n, block)
+    starts = random.integers(n, size=(draws, whole + 1))
+    marks = np.zeros((draws, 2 * n + 1))
+    row = np.arange(draws)[:, None]
+    lengths = np.append(np.full(whole, block), rest)
+    np.add.at(marks, (row, starts), 1.0)
+    np.add.at(marks, (row, starts + lengths), -1.0)
+    twice = np.cumsum(marks, axis=1)[:, : 2 * n]
+    counts: ndarray = twice[:, :n] + twice[:, n:]
+    return counts
+
+
 def _paired(first: ArrayLike, second: ArrayLike) -> Losses:
     left, right = finite(first, "first losses"), finite(second, "second losses")
     if left.ndim != 1 or left.shape != right.shape or left.size == 0:
