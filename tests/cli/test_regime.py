@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from greekdrift.cli.shifts import packaged_values
+from greekdrift.cli.shifts import keep_beside, packaged_values, show_now
+from greekdrift.features.history import example
 from greekdrift.forecast.artefact import load_regime
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,7 +58,9 @@ def test_markets_of_a_file(run: Callable, data: Path, config: Path, tmp_path: Pa
     events = json.loads((tmp_path / "out" / "regime.json").read_text())["events"]
     assert [one["event"].split(":")[0] for one in events[:3]] == ["BTC", "ETH", "SOL"]
     assert len({tuple(one["history"]["probability"]) for one in events[:3]}) == 3
-    assert "data:image/svg+xml" in (tmp_path / "regime.html").read_text()
+    page = (tmp_path / "regime.html").read_text()
+    assert "data:image/svg+xml" in page
+    assert "BTC: variance of 5 days above twice that of the last 22, 3 markets pooled" in page
     first = (tmp_path / "out" / "regime.json").read_bytes()
     assert run(*asked).code == 0
     assert (tmp_path / "out" / "regime.json").read_bytes() == first
@@ -102,6 +106,18 @@ def test_chains_are_shrunk_to_the_shipped_history(run: Callable, tmp_path: Path)
     assert "shrink to a longer history" in alone.err
 
 
+def test_nothing_is_said_of_events_where_closes_can_have_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    closes = replace(example(rows=40), clock="sessions")
+    keep_beside(closes, tmp_path, seed=0)
+    show_now(closes, None)
+    assert not (tmp_path / "regime").exists()
+    assert capsys.readouterr() == ("", "")
+    show_now(example(rows=40), None)
+    assert "too few to tell its regime" in capsys.readouterr().err
+
+
 def test_shipped_regimes_can_be_read_and_advertise_what_was_measured() -> None:
     coins, index = (load_regime(ROOT / "models" / name) for name in ("regime-coins", "regime-sp500"))
     assert coins.events["variance_doubling"].has_skill
@@ -111,9 +127,10 @@ def test_shipped_regimes_can_be_read_and_advertise_what_was_measured() -> None:
 
 
 def test_the_packaged_index_has_its_figures() -> None:
+    """AUC 0.754 and Brier skill 10.5 % were measured on these data by others; at least that."""
     values = packaged_values(seed=7, progress=lambda _at, _of: None)
     own = next(row for row in values["scores"]["rows"] if row[0] == "greekdrift")
-    assert own[2] > 0.73
-    assert own[4] > 0.06
+    assert own[2] > 0.754
+    assert own[4] > 0.105
     assert own[6] < 0.03
     assert len(values["history"]["days"]) == len(values["history"]["wild"])

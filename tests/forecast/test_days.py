@@ -3,7 +3,7 @@ import pytest
 
 from greekdrift.errors import DataError, InputError
 from greekdrift.features.history import example
-from greekdrift.forecast.days import Days, ahead_mean, of_panel, of_path, of_sessions, trailing
+from greekdrift.forecast.days import Days, ahead_mean, of_panel, of_path, of_sessions, so_far, trailing
 
 HOUR = np.timedelta64(3_600_000_000, "us")
 START = np.datetime64("2026-01-01", "us")
@@ -80,6 +80,12 @@ def test_values_that_cannot_be_are_refused_with_their_day() -> None:
         of_sessions("X", variance=np.array([1.0, 0.0, 1.0]), **given)
     with pytest.raises(DataError, match="do not increase"):
         of_sessions("X", variance=np.ones(3), **(given | {"day": np.array([0, 2, 2])}))
+
+
+def test_the_mean_so_far_is_that_of_what_was_there() -> None:
+    values = np.array([np.nan, 2.0, 4.0, np.nan, 9.0])
+    np.testing.assert_array_equal(so_far(values), [np.nan, 2.0, 3.0, 3.0, 5.0])
+    np.testing.assert_array_equal(so_far(values, least=2), [np.nan, np.nan, 3.0, 3.0, 5.0])
 
 
 def test_a_panel_gives_its_days_and_no_other_market() -> None:

@@ -57,6 +57,15 @@ def test_every_column_but_the_level_is_free_of_the_markets_scale() -> None:
         np.testing.assert_allclose(ten[name], values + moved, atol=1e-9, err_msg=name)
 
 
+def test_place_is_the_month_over_all_days_so_far() -> None:
+    days = market()
+    place = columns(days)["place"]
+    assert np.isnan(place[:21]).all()
+    for at in (21, 150, 399):
+        expected = np.log(days.variance[at - 21 : at + 1].mean() / days.variance[: at + 1].mean())
+        np.testing.assert_allclose(place[at], expected, atol=1e-12)
+
+
 def test_a_missing_day_leaves_the_others_and_is_not_a_zero() -> None:
     days = market()
     gap = replace(

@@ -142,7 +142,7 @@ def _draw(pages: Any, plot: Path) -> None:
     from greekdrift.cli.console import writing
     from greekdrift.errors import DataError
     from greekdrift.report.picture import PAGES, Table, write
-    from greekdrift.report.regimes import regimes
+    from greekdrift.report.regimes import pooled, regimes
 
     if not pages:
         raise DataError(f"{plot}: no event could be judged, so that there is nothing to draw; give a longer history.")
@@ -152,6 +152,11 @@ def _draw(pages: Any, plot: Path) -> None:
             write(plot, [(regimes(shown), "events of the regime")], title="Regime")
             return
         tables = [
-            Table(title=one["event"], columns=one["scores"]["columns"], rows=one["scores"]["rows"]) for one in shown
+            Table(
+                title=", ".join(filter(None, (one["event"], pooled(one["history"])))),
+                columns=one["scores"]["columns"],
+                rows=one["scores"]["rows"],
+            )
+            for one in shown
         ]
         write(plot, [(regimes([one]), one["event"]) for one in shown], title="Regime", tables=tables)

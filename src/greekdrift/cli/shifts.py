@@ -162,10 +162,15 @@ def kept_beside(model: Path | None, clock: Clock) -> Regime | None:
 
 
 def keep_beside(panel: Any, model: Path, *, seed: int) -> None:
-    """Learns the events of a panel's markets and keeps them in the model's folder; what stands against it is said."""
+    """Learns the events of a panel's markets and keeps them in the model's folder; what stands against it is said.
+
+    Nothing is done for a panel of closes: sessions need a range or a realised variance, which no panel holds.
+    """
     from greekdrift.cli.console import escape, say
     from greekdrift.forecast.artefact import save
 
+    if panel.clock != "elapsed":
+        return
     try:
         regime, _, _ = learn(panel, seed=seed, prior=prior_of(panel.clock, None))
     except (DataError, InputError) as problem:
@@ -176,10 +181,10 @@ def keep_beside(panel: Any, model: Path, *, seed: int) -> None:
 
 
 def show_now(panel: Any, model: Path | None) -> None:
-    """Events of the markets of a panel, on the screen; a history too short for them is said."""
+    """Events of a panel's markets, on the screen; a history too short is said, closes have none (`keep_beside`)."""
     from greekdrift.cli.console import escape, say
 
-    regime = kept_beside(model, panel.clock)
+    regime = kept_beside(model, panel.clock) if panel.clock == "elapsed" else None
     if regime is None:
         return
     try:
@@ -231,6 +236,7 @@ def values(
             "climatology": last[CLIMATOLOGY],
             "wild": [float(one) for one in wild[shown]],
             "diagram": [list(one) for one in _own(found.judged).diagram],
+            "pooled": len(found.lengths),
         },
         "scores": {
             "columns": ["model", "now", "AUC", "95 %", "Brier skill", "95 %", "calibration error", "days"],

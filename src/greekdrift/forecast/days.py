@@ -211,6 +211,17 @@ def trailing(values: Values, days: int, *, least: int | None = None) -> Values:
     return np.where(count >= max(needed, 1), total / np.maximum(count, 1), np.nan)
 
 
+def so_far(values: Values, *, least: int = 1) -> Values:
+    """Mean of all values up to each day that are there; NaN before there are `least`.
+
+    >>> so_far(np.array([np.nan, 1.0, np.nan, 3.0])).tolist()
+    [nan, 1.0, 1.0, 2.0]
+    """
+    is_there = np.isfinite(values)
+    total, count = np.cumsum(np.where(is_there, values, 0.0)), np.cumsum(is_there)
+    return np.where(count >= max(least, 1), total / np.maximum(count, 1), np.nan)
+
+
 def ahead_mean(values: Values, days: int) -> Values:
     """Mean of the next `days` values; NaN where one of them is missing or not there yet."""
     return _ahead(values, days).mean(axis=1)

@@ -83,8 +83,9 @@ def recipes(event: str, clock: Clock, *, has_implied: bool) -> dict[str, Recipe]
     """The own model of an event, last, after its baselines: climatology, level only, hidden state."""
     if event not in EVENTS:
         raise InputError(f'there is no event "{event}"; {nearest(event, EVENTS)}')
-    own = HAR + (CALENDAR if clock == "elapsed" else NEWS + (IMPLIED if has_implied else ())) + SHAPE
-    # Ranges of sessions are too noisy for the tail of a lognormal: measured in docs/experiments.md, section 2.
+    own = HAR + (CALENDAR + SHAPE if clock == "elapsed" else NEWS + (IMPLIED if has_implied else ()))
+    # Shape of the month and the lognormal tail gain on the clock that never stops, on sessions nothing:
+    # docs/experiments.md, section 2.
     link: Link = "lognormal" if event == "variance_doubling" and clock == "elapsed" else "logit"
     if event == "inversion":
         own = HAR + CURVE

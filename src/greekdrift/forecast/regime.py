@@ -16,11 +16,11 @@ from numpy import ndarray
 from scipy.special import expit, ndtr
 
 from greekdrift.errors import InputError, nearest
-from greekdrift.forecast.days import Clock, Days, Values, trailing
+from greekdrift.forecast.days import Clock, Days, Values, so_far, trailing
 from greekdrift.forecast.hidden import HiddenState
 
 CLIMATOLOGY, LEVEL_ONLY, HIDDEN_STATE, OWN = "climatology", "level only", "hidden state", "greekdrift"
-MONTH, QUARTER, YEAR = 22, 90, 365
+MONTH, QUARTER = 22, 90
 EDGE = 1e-4
 LEAST_SKILL, LEAST_OVER_LEVEL = 0.05, 0.02
 
@@ -127,17 +127,18 @@ class Regime:
 def columns(days: Days, hidden: HiddenState | None = None, odds: Values | None = None) -> dict[str, Values]:
     """Everything that is known after each day, by name; NaN where it is missing.
 
-    Variances relative to their month (22 days) in logarithms; place = month over year; bad news = min(Σ r /
-    √(w · month), 0) clipped at −3; premium = ln(implied / month); lumpiness = mean log variance of the month less the
-    log of its mean, low after a spike, which makes a doubling against that mean less likely; season = month over
-    quarter (both grow into their window from the first month on); hidden = log odds of the wild state.
+    Variances relative to their month (22 days) in logarithms; place = month over the mean of every day so far, the
+    level that the month falls back to; bad news = min(Σ r / √(w · month), 0) clipped at −3; premium =
+    ln(implied / month); lumpiness = mean log variance of the month less the log of its mean, low after a spike, which
+    makes a doubling against that mean less likely; season = month over quarter (from the first month on); hidden = log
+    odds of the wild state.
     """
     month = trailing(days.variance, MONTH)
     named = {
         "daily": np.log(days.variance / month),
         "weekly": np.log(trailing(days.variance, 5) / month),
         "level": np.log(month),
-        "place": np.log(month / trailing(days.variance, YEAR, least=MONTH)),
+        "place": np.log(month / so_far(days.variance, least=MONTH)),
         "lumpiness": trailing(np.log(days.variance), MONTH) - np.log(month),
         "season": np.log(month / trailing(days.variance, QUARTER, least=MONTH)),
         "weekend_ahead": weekend_share(days.day, 5),
@@ -179,10 +180,8 @@ def scaled(returns: Values) -> Values:
     >>> scaled(np.array([0.01, np.nan, 0.03])).round(3).tolist()
     [1.0, nan, 1.342]
     """
-    is_there = np.isfinite(returns)
-    total, count = np.cumsum(np.where(is_there, returns, 0.0) ** 2), np.cumsum(is_there)
-    size = np.sqrt(total / np.maximum(count, 1))
-    return np.where(is_there & (size > 0.0), returns / np.where(size > 0.0, size, 1.0), np.nan)
+    size = np.sqrt(so_far(returns**2))
+    return np.where(size > 0.0, returns / np.where(size > 0.0, size, 1.0), np.nan)
 
 
 def log_odds(probability: Values) -> Values:

@@ -23,7 +23,9 @@ def regimes(shown: Sequence[Mapping[str, Any]]) -> Figure:
             above.set_title(one["event"], loc="left", fontsize=10)
             above.tick_params(labelbottom=False)
             _state(figure.add_subplot(grid[2 * at + 1, 0], sharex=above), one["history"])
-            _reliability(figure.add_subplot(grid[2 * at : 2 * at + 2, 1]), one["history"]["diagram"])
+            beside = figure.add_subplot(grid[2 * at : 2 * at + 2, 1])
+            _reliability(beside, one["history"]["diagram"])
+            beside.set_title(pooled(one["history"]) or "reliability", loc="left", fontsize=9)
         return figure
 
 
@@ -39,6 +41,16 @@ def regime(history: Mapping[str, Any]) -> Figure:
         chance(above, history)
         _state(below, history)
         return figure
+
+
+def pooled(history: Mapping[str, Any]) -> str:
+    """How many markets the diagram and the figures stand for, where it is more than the one that is shown.
+
+    >>> pooled({"pooled": 3}), pooled({"pooled": 1})
+    ('3 markets pooled', '')
+    """
+    markets = int(history.get("pooled", 1))
+    return f"{markets} markets pooled" if markets > 1 else ""
 
 
 def chance(axes: Axes, history: Mapping[str, Any]) -> None:
