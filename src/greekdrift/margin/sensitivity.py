@@ -75,7 +75,10 @@ class Contributions:
 
 
 def bindings(result: MarginResult) -> tuple[Binding, ...]:
-    """The binding scenario of each underlying, its runner-up and the gap; "" and infinite where there is only one."""
+    """The binding scenario of each part, its runner-up and the gap; "" and infinite where there is only one.
+
+    Parts of forms without scenarios have none.
+    """
     found = []
     for part in result.parts:
         pnl = dict(part.scenario_pnl)
@@ -83,6 +86,8 @@ def bindings(result: MarginResult) -> tuple[Binding, ...]:
         if basis is not None:
             pnl[BASIS] = basis
         worst = part.worst_scenario
+        if worst not in pnl:
+            continue
         others = sorted((value, label) for label, value in pnl.items() if label != worst)
         value, label = others[0] if others else (inf, "")
         found.append(

@@ -13,9 +13,10 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from greekdrift.book import Account, Chain
+from greekdrift.book.collateral import Role
 from greekdrift.book.rules import RuleSet
 from greekdrift.greeks.exposure import line_quantities
-from greekdrift.margin import grid as engine
+from greekdrift.margin import engine
 from greekdrift.margin.lines import coin_balances, contracts, held_rows
 
 Lines = Float[ndarray, " line"]
@@ -63,6 +64,9 @@ def trials(chain: Chain, account: Account, rules: RuleSet, *, instruments: Itera
     rows = np.union1d(held_rows(chain, [account]), chain.rows(instruments)).astype(np.int64)
     held = {name: float(amount[0]) for name, amount in coin_balances([account], rules.parameters).items()}
     in_coin = np.flatnonzero(chain.is_option[rows] & chain.is_inverse[rows])
+    in_coin = np.array(
+        [row for row in in_coin if _is_coin(rules, chain.instruments[int(rows[row])].currency)], np.int64
+    )
     paid_in = [chain.instruments[int(row)].currency for row in rows[in_coin]]
     currencies = tuple(sorted({*held, *paid_in}))
     premium = np.zeros((rows.size, len(currencies)))
@@ -78,3 +82,7 @@ def trials(chain: Chain, account: Account, rules: RuleSet, *, instruments: Itera
         amounts=np.concatenate([contracts(chain, [account], rows)[0], coins]),
         premium=premium,
     )
+
+
+def _is_coin(rules: RuleSet, currency: str) -> bool:
+    return rules.parameters.terms_of(currency).role is not Role.CASH
