@@ -22,6 +22,7 @@ from greekdrift.errors import GreekdriftError, InputError
 from greekdrift.features.history import Panel
 from greekdrift.forecast.distribution import Forecast, forecast
 from greekdrift.forecast.forecaster import Predictor
+from greekdrift.forecast.intervals import Learnt
 from greekdrift.forecast.novelty import Novelty
 from greekdrift.journal import Journal
 from greekdrift.journal.record import Decided, enter
@@ -90,6 +91,7 @@ def rebalance(
     now: datetime,
     predictor: Predictor | None = None,
     novelty: Novelty | None = None,
+    intervals: Learnt | None = None,
     history: Panel | None = None,
     horizons: Sequence[float] = HORIZONS,
     n: int = 256,
@@ -103,9 +105,10 @@ def rebalance(
 
     `history` ends with the snapshot of this chain; without it, without a predictor, or with a chain known for longer
     than `stale_after`, the deterministic rule decides; so it does where `novelty` finds the history too unlike what the
-    predictor learnt from. `previous_addons` are the add-ons of the cycle `hours_since` ago, by account; a clock that
-    went back counts as no time passed. Accounts of one name all HOLD, for nobody could tell whose decision is
-    whose. With a journal a decision counts once it is on disk: where that fails, every account HOLDs.
+    predictor learnt from, and where the coverage of the reported `intervals`, as known now, left its allowed band.
+    `previous_addons` are the add-ons of the cycle `hours_since` ago, by account; a clock that went back counts as no
+    time passed. Accounts of one name all HOLD, for nobody could tell whose decision is whose. With a journal a decision
+    counts once it is on disk: where that fails, every account HOLDs.
     """
     now = aware(now)
     terms = _terms(horizons, hours_since)
@@ -123,6 +126,7 @@ def rebalance(
             for account in accounts
         ]
         reason = _no_forecast(chain, predictor, history, novelty, now=now, stale=stale_after)
+        reason = reason or _not_covered(intervals, now)
         seen = (
             Outlook(revaluation=None, source="", reason=reason)
             if reason
@@ -221,6 +225,18 @@ def _too_new(novelty: Novelty, history: Panel) -> str:
         return f"whether the market is usual could not be told: {type(problem).__name__}: {problem}"
 
 
+def _not_covered(intervals: Learnt | None, now: datetime) -> str:
+    """Why the law's reported intervals speak against it; blank where nothing is known of them."""
+    if intervals is None:
+        return ""
+    try:
+        known = intervals.at(now)
+        reason = "" if known is None else known.reason
+    except Exception as problem:  # noqa: BLE001  what cannot be judged is not good enough; the rule decides then
+        reason = f"whether the reported intervals hold could not be told: {type(problem).__name__}: {problem}"
+    return reason
+
+
 def _asked_for(cases: Sequence[policy.Case], scenarios: Scenarios) -> tuple[np.ndarray, tuple[str, ...]]:
     """Rows and quantities of all accounts that the scenarios can speak of."""
     spoken = [case for case in cases if not _missing(case, scenarios.underlyings)]
@@ -235,13 +251,11 @@ def _missing(case: policy.Case, underlyings: Sequence[str]) -> list[str]:
     return sorted(mine - set(underlyings))
 
 
-def _stand_ins(case: policy.Case, refused: Sequence[Refusal]) -> list[str]:
+def stand_ins(chain: Chain, account: Account, refused: Sequence[Refusal]) -> list[str]:
     """What the account holds on expiries that the surface refused: forecast along a stand-in, which is said."""
-    rows = case.chain.rows(case.account.quantities()) if case.account.positions else np.zeros(0, dtype=np.int64)
-    rows = rows[case.chain.is_option[rows]]
-    held = {
-        (str(name), moment) for name, moment in zip(case.chain.underlying[rows], case.chain.expiry[rows], strict=True)
-    }
+    rows = chain.rows(account.quantities()) if account.positions else np.zeros(0, dtype=np.int64)
+    rows = rows[chain.is_option[rows]]
+    held = {(str(name), moment) for name, moment in zip(chain.underlying[rows], chain.expiry[rows], strict=True)}
     return [
         f"{one.underlying} {stamp(one.expiry)} is forecast along a stand-in for its smile: {one.reason}"
         for one in refused
@@ -272,7 +286,7 @@ def _decide(case: policy.Case, outlook: Outlook, terms: Terms, *, previous: floa
         reasons.append(f"the model does not know {', '.join(missing)}")
     elif repriced is not None:
         own = part(repriced, rows=case.universe.rows)
-        reasons += _stand_ins(case, outlook.refused)
+        reasons += stand_ins(case.chain, case.account, outlook.refused)
         try:
             seen = _forecast(case, own, source=outlook.source)
             wanted = policy.propose(

@@ -98,6 +98,7 @@ def score(
         card = scorecard(results, seed=experiment.seed)
         keep(path, "scorecard", card.plain())
         _seal(path, experiment, kept, results, judged)
+        _intervals(path, results, panel)
         (path / "scorecard.txt").write_text(card.text() + "\n", encoding="utf-8")
         (path / "scorecard.md").write_text(card.markdown(), encoding="utf-8")
         record.metrics({_metric(one): one.value for one in card.measures if one.metric in ("loss", "energy", "brier")})
@@ -132,6 +133,15 @@ def _seal(path: Path, experiment: Any, kept: Any, results: Any, judged: Any) -> 
         folds=len(set(results.fold.tolist())),
     )
     add_to_seal(path, scorecard=made)
+
+
+def _intervals(path: Path, results: Any, panel: Any) -> None:
+    """What the walk taught of the intervals that are reported, beside the scorecard, for every forecaster."""
+    from greekdrift.evaluate.intervals import learnt
+    from greekdrift.forecast.intervals import FILE, write
+
+    found = {name: one for name in results.scores if (one := learnt(results, panel, name)) is not None}
+    write(path / FILE, found)
 
 
 def _asked(experiment: Any, own: Any, only: str | None) -> dict[str, Any]:

@@ -26,6 +26,12 @@ Oversample = Annotated[
     int,
     typer.Option("--oversample", min=1, help="Paths drawn for each kept, one a stratum of returns: less error."),
 ]
+Intervals = Annotated[
+    Path | None,
+    typer.Option(
+        "--intervals", help="Run (or its intervals.json) that taught the reported intervals; else the model's."
+    ),
+]
 Split = Annotated[bool, typer.Option("--split", help="Also by cause: clock, spot, level, skew, curvature, cross.")]
 
 
@@ -47,6 +53,7 @@ def command(
     band: Bands = None,
     split: Split = False,
     oversample: Oversample = 1,
+    intervals: Intervals = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed; else the experiment's, or 0.")] = None,
     plot: options.Plot = None,
     out: options.OutForecast = None,
@@ -59,6 +66,11 @@ def command(
     per point, theta per day), a Monte-Carlo error beside each figure. --out
     F.parquet keeps every scenario in internal units (USD, coins, vega per 1.00,
     theta per year): columns scenario, horizon_h, account, quantity, value.
+
+    The interval that is reported is the forecast's own 80 % ("raw"), or, where
+    the model was evaluated, one whose level is adapted to how often the last
+    ones held ("conformal"): interval_low, interval_high. It claims long-run
+    coverage and changes no scenario.
 
     With --as-of nothing is read that was known later: the latest snapshot known
     then is the origin, from which horizons count. --rules none leaves margin
@@ -79,7 +91,16 @@ def command(
     from greekdrift.cli.bands import parse, with_bands
     from greekdrift.cli.console import escape, lead, progress, say, write_json
     from greekdrift.cli.decisions import show_forecast
-    from greekdrift.cli.forecasts import asked_names, drawn, hours, show_split, split_of, split_values, write_samples
+    from greekdrift.cli.forecasts import (
+        asked_names,
+        drawn,
+        hours,
+        show_intervals,
+        show_split,
+        split_of,
+        split_values,
+        write_samples,
+    )
     from greekdrift.cli.setting import Asked, setting
     from greekdrift.cli.shifts import show_now
     from greekdrift.errors import DataError
@@ -91,7 +112,7 @@ def command(
 
     names, asked_hours = asked_names(quantity), hours(horizons)
     bands = [parse(one) for one in band or ()]
-    options.keep_apart((plot, out), (chain, book, history, config))
+    options.keep_apart((plot, out), (chain, book, history, config, intervals))
     options.needs_matplotlib(plot)
     found = setting(
         Asked(
@@ -107,6 +128,7 @@ def command(
             venue=venue,
             rules=None if rules == NO_RULES else rules,
             runs=runs,
+            intervals=intervals,
         )
     )
     if found.predictor is None or found.history is None:
@@ -129,12 +151,21 @@ def command(
         )
     for account, problem in seen.problems.items():
         say(f"[yellow]{escape(account)}[/]: {escape(problem)}")
+    for account, lines in seen.stand_ins.items():
+        for line in lines:
+            say(f"[yellow]{escape(account)}[/]: {escape(line)}")
     if not seen.forecasts:
         raise DataError("no account can be forecast; see the reasons above.")
-    values = forecast_values(seen.forecasts, model=found.predictor.name, units="venue")
+    reported = None if found.intervals is None else found.intervals.at(found.chain.known_at)
+    values = forecast_values(seen.forecasts, model=found.predictor.name, units="venue", intervals=reported)
     show_forecast(values)
+    show_intervals(values, found.intervals, found.chain.known_at)
+    if reported is not None:
+        say(reported.note)
     if found.novelty is not None and (reason := found.novelty.judge(known).reason):
         say(f"[yellow]{escape(reason)}[/]: a decision would rest on the rule instead")
+    elif reported is not None and reported.reason:
+        say(f"[yellow]{escape(reported.reason)}[/]: a decision would rest on the rule instead")
     show_now(found.history.until(found.chain.known_at), Path(model) if model and Path(model).is_dir() else None)
     parts = split_of(found.chain, found.accounts, seen) if split else None
     if parts is not None:
@@ -142,7 +173,15 @@ def command(
     if plot is not None:
         drawn(values, parts, plot)
     if out is not None and out.suffix == ".parquet":
-        write_samples(seen, parts, out, model=found.predictor.name, seed=used_seed, known_at=found.chain.known_at)
+        write_samples(
+            seen,
+            parts,
+            out,
+            model=found.predictor.name,
+            seed=used_seed,
+            known_at=found.chain.known_at,
+            intervals=None if reported is None else values,
+        )
     elif out is not None:
         write_json(values if parts is None else {**values, "split": split_values(parts)}, out)
     lead("greekdrift propose with the same options")

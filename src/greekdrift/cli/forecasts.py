@@ -12,17 +12,18 @@ import pyarrow.parquet as pq
 from numpy import ndarray
 
 from greekdrift.book import Account, Chain
-from greekdrift.cli.console import number, table, writing
+from greekdrift.cli.console import number, say, table, writing
 from greekdrift.cli.decisions import is_shown
 from greekdrift.cli.quantities import unit, words
 from greekdrift.errors import InputError, nearest
 from greekdrift.forecast.attribution import PARTS, DriftForecast, attributed
 from greekdrift.forecast.distribution import BOOK, COLLATERAL, Forecast
 from greekdrift.forecast.forecaster import checked_horizons
+from greekdrift.forecast.intervals import Learnt
 from greekdrift.greeks.exposure import MONEY
 from greekdrift.greeks.table import QUANTITIES
 from greekdrift.serve.outlook import Outlook
-from greekdrift.units import stamp
+from greekdrift.units import from_datetime64, stamp
 
 EVERY = tuple(
     dict.fromkeys(
@@ -87,13 +88,15 @@ def write_samples(
     model: str,
     seed: int,
     known_at: datetime,
+    intervals: Mapping[str, Any] | None = None,
 ) -> None:
     """Every scenario of every quantity, one row each, in internal units; what it is stands in the file's metadata.
 
     Rows go by account, quantity, scenario and horizon. The metadata entry "greekdrift" is JSON: `as_of` (the origin of
     the horizons), `known_at`, `model`, `provenance`, `seed`, `scenarios`, `horizons_h`, `units` by quantity, `now` by
     account and quantity, `left_out` (accounts that could not be forecast, with the reason), and `weights` where the
-    scenarios do not count alike.
+    scenarios do not count alike. `intervals`, the values of the forecast as they are reported, add the adapted interval
+    of each quantity, in the units of these values.
     """
     first = seen.forecasts[0]
     columns = dict(_columns(seen.forecasts, parts))
@@ -109,6 +112,7 @@ def write_samples(
         "now": _now(seen.forecasts),
         "left_out": dict(seen.problems),
         "weights": None if np.ptp(first.weights) == 0.0 else first.weights.tolist(),
+        **({} if intervals is None else {"intervals": _reported(intervals)}),
     }
     shape = SHAPE.with_metadata({"greekdrift": json.dumps(facts, sort_keys=True, allow_nan=False)})
     rows = len(columns) * first.weights.size * first.horizons.size
@@ -133,6 +137,52 @@ def write_samples(
                     schema=shape,
                 )
             )
+
+
+def show_intervals(values: Mapping[str, Any], learnt: Learnt | None, known_at: datetime) -> None:
+    """The adapted intervals by account, quantity and horizon, what they rest on; or why there is none."""
+    if values["intervals"] is None:
+        say(_no_intervals(learnt, known_at))
+        return
+    hours = values["horizons_hours"]
+    spoken = [
+        (f"{one:g} h", at)
+        for at, one in enumerate(hours)
+        if any(q["interval_kind"][at] == "conformal" for account in values["accounts"] for q in account["quantities"])
+    ]
+    rows = [
+        (account["account_id"], quantity["label"], *(_shown(quantity, at) for _, at in spoken))
+        for account in values["accounts"]
+        for quantity in account["quantities"]
+        if is_shown(account, quantity) and "conformal" in quantity["interval_kind"]
+    ]
+    level = f"{values['intervals']['level']:.0%}"
+    table(f"Reported {level} intervals", ("account", "quantity", *(name for name, _ in spoken)), rows)
+
+
+def _shown(quantity: Mapping[str, Any], at: int) -> str | None:
+    return interval_words(quantity, at)[0] if quantity["interval_kind"][at] == "conformal" else None
+
+
+def _no_intervals(learnt: Learnt | None, known_at: datetime) -> str:
+    """Why the reported intervals are the forecast's own."""
+    if learnt is None:
+        return "intervals are the forecast's own: no evaluation of this model lies beside it (greekdrift evaluate)"
+    first = stamp(from_datetime64(learnt.known_at[0]))
+    return f"intervals are the forecast's own: nothing was known of them at {stamp(known_at)}, the first is of {first}"
+
+
+def _reported(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What the reported intervals rest on, and both ends and the kind of each, by account and quantity."""
+    keys = ("interval_low", "interval_high", "interval_kind")
+    return {
+        **values["intervals"],
+        "units": values["units"],
+        "accounts": {
+            account["account_id"]: {one["label"]: {key: one[key] for key in keys} for one in account["quantities"]}
+            for account in values["accounts"]
+        },
+    }
 
 
 def _columns(forecasts: Sequence[Forecast], parts: DriftForecast | None) -> Iterator[tuple[tuple[str, str], ndarray]]:
@@ -247,15 +297,33 @@ def drawn(values: Mapping[str, Any], parts: DriftForecast | None, plot: Path) ->
         pictures += [
             (figure, f"Drift of {name} by cause") for name in parts.total.account_ids if (figure := causes(parts, name))
         ]
-    columns = ("account", "quantity", "hours", "10 %", "± ", "median", "±", "90 %", "±", "breach", "±")
+    columns = ("account", "quantity", "hours", "10 %", "± ", "median", "±", "90 %", "±", "interval", "", "breach", "±")
     rows = [
         row for name, quantities in shown for one in quantities for row in _rows(name, one, values["horizons_hours"])
     ]
     with writing(plot):
         write(
-            plot, pictures, title=title, lead=f"{what}. ± is one Monte-Carlo standard error.",
+            plot, pictures, title=title, lead=f"{what}. ± is one Monte-Carlo standard error. {_bars(values)}",
             tables=[Table(title="Quantiles and breach probabilities", columns=columns, rows=rows)],
         )  # fmt: skip
+
+
+def _bars(values: Mapping[str, Any]) -> str:
+    """What the reported intervals are, for a page."""
+    found = values["intervals"]
+    if found is None:
+        return "The interval is the forecast's own."
+    return (
+        f"Bars: the {found['level']:.0%} interval at the level that held often enough at outcomes known at "
+        f"{found['known_at']}; it claims long-run coverage."
+    )
+
+
+def interval_words(quantity: Mapping[str, Any], at: int) -> tuple[str, str]:
+    """The reported interval at a horizon, and its level and kind."""
+    low, high = quantity["interval_low"][at], quantity["interval_high"][at]
+    text = f"{'−∞' if low is None else number(low)} … {'∞' if high is None else number(high)}"
+    return text, f"{quantity['interval_level']:.0%} {quantity['interval_kind'][at]}"
 
 
 def _rows(account: str, quantity: Mapping[str, Any], horizons: Sequence[float]) -> Iterator[tuple[Any, ...]]:
@@ -267,4 +335,4 @@ def _rows(account: str, quantity: Mapping[str, Any], horizons: Sequence[float]) 
         ]
         chance, error = quantity["breach_probability"], quantity["breach_error"]
         breach = ("", "") if chance is None else (f"{chance[at]:.1%}", f"{error[at]:.1%}")
-        yield (account, quantity["label"], f"{hours_ahead:g}", *pairs, *breach)
+        yield (account, quantity["label"], f"{hours_ahead:g}", *pairs, *interval_words(quantity, at), *breach)

@@ -56,6 +56,7 @@ def _forward(run: str, runs: Path, *, is_dry: bool) -> None:
     from greekdrift.cli.recorded import promotable, recorded
     from greekdrift.errors import ArtefactError
     from greekdrift.evaluate.gate import verdicts
+    from greekdrift.forecast.intervals import FILE as INTERVALS
     from greekdrift.serve.promoted import PRODUCTION, Promotion, promote, promotions
     from greekdrift.units import stamp
 
@@ -84,7 +85,8 @@ def _forward(run: str, runs: Path, *, is_dry: bool) -> None:
         gate=tuple(one.line for one in lines),
         registered=model.registered,
     )
-    promote(runs, found.model_folder, made, before=before)
+    intervals = found.path / INTERVALS
+    promote(runs, found.model_folder, made, before=before, intervals=intervals if intervals.is_file() else None)
     _note(runs, made, found.experiment.tracking_uri)
     say(f"[bold]{escape(made.run)}[/] is in production (artefact {made.artefact[:12]}…)")
     if before is not None:

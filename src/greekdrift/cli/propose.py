@@ -62,6 +62,7 @@ def command(
             found.accounts,
             predictor=found.predictor,
             novelty=found.novelty,
+            intervals=found.intervals,
             history=past,
             rules=found.rules,
             venue=found.venue,

@@ -70,6 +70,7 @@ def command(
             now=lambda quotes: options.moment(clock, quotes),
             predictor=found.predictor,
             novelty=found.novelty,
+            intervals=found.intervals,
             history=found.history,
             features=found.features,
             journal=None if journal is None else stack.enter_context(Journal(journal)),

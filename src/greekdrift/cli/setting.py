@@ -23,10 +23,12 @@ from greekdrift.features.feature import Feature
 from greekdrift.features.panel import Panel
 from greekdrift.forecast.artefact import load_guarded
 from greekdrift.forecast.forecaster import Predictor
+from greekdrift.forecast.intervals import FILE as INTERVALS
+from greekdrift.forecast.intervals import Learnt, learnt_of
 from greekdrift.forecast.novelty import LEAST, Novelty
 from greekdrift.market.parquet import ParquetSource, read_chain
 from greekdrift.market.source import Source, closest
-from greekdrift.serve.promoted import PRODUCTION, in_production, load_production
+from greekdrift.serve.promoted import PRODUCTION, in_production, load_production, place_of
 from greekdrift.units import instant, stamp
 
 HORIZONS = (6.0, 12.0, 18.0, 24.0)
@@ -40,7 +42,8 @@ class Asked:
     """The options that commands share, as they were given.
 
     `chains` are the chain and the history in one. With `as_of` nothing is read that was known later. Where nothing may
-    be trained (`may_train`), a model is one that was, or a law that is fitted in closed form.
+    be trained (`may_train`), a model is one that was, or a law that is fitted in closed form. `intervals` is the file
+    or the run from which the reported intervals are taken, where it is not the model's own.
     """
 
     chain: Path | None = None
@@ -56,11 +59,16 @@ class Asked:
     rules: str | None = None
     runs: Path = Path("runs")
     may_train: bool = True
+    intervals: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """The records that the options stand for; `novelty` is what was usual where a trained model learnt."""
+    """The records that the options stand for.
+
+    `novelty` is what was usual where a trained model learnt, `intervals` what its evaluation taught of the reported
+    ones.
+    """
 
     chain: Chain
     accounts: tuple[Account, ...]
@@ -68,6 +76,7 @@ class Setting:
     rules: RuleSet
     predictor: Predictor | None
     novelty: Novelty | None
+    intervals: Learnt | None
     history: Panel | None
     features: tuple[Feature, ...]
     horizons: tuple[float, ...]
@@ -95,6 +104,7 @@ def setting(asked: Asked) -> Setting:
         rules=rules,
         predictor=predictor,
         novelty=novelty,
+        intervals=intervals_of(asked.model, predictor, experiment, asked.runs, given=asked.intervals),
         history=history,
         features=carried(experiment),
         horizons=experiment.horizons if experiment else HORIZONS,
@@ -233,6 +243,39 @@ def predictor_of(
     known = history.until(chain.known_at)
     with progress(f"fitting {forecaster.name}"):
         return forecaster.fit(known), Novelty.fit(known) if len(known) >= LEAST else None
+
+
+def intervals_of(
+    model: str | None,
+    predictor: Predictor | None,
+    experiment: Experiment | None,
+    runs: Path = Path("runs"),
+    *,
+    given: Path | None = None,
+) -> Learnt | None:
+    """What an evaluation taught of a model's reported intervals: of `given`, or of what lies beside the model.
+
+    Beside a trained folder or the run that it is of; in production, what was promoted with it; of a forecaster by name,
+    the run of the experiment. None where nothing lies there; a `given` place that knows nothing of it is refused.
+    """
+    if predictor is None or model is None:
+        return None
+    if given is not None:
+        path = given / INTERVALS if given.is_dir() else given
+        found = learnt_of(path, predictor.name)
+        if found is None:
+            raise ArtefactError(
+                f"{path} holds no intervals of {predictor.name}; evaluate it: greekdrift evaluate --config FILE."
+            )
+        return found
+    if model == PRODUCTION:
+        places = [place_of(runs, in_production(runs).artefact)]
+    elif Path(model).is_dir():
+        places = [Path(model), Path(model).resolve().parent]
+    else:
+        places = [] if experiment is None else [runs / experiment.run_name]
+    there = [place / INTERVALS for place in places if (place / INTERVALS).is_file()]
+    return learnt_of(there[0], predictor.name) if there else None
 
 
 def _uses(component: Component) -> list[str]:

@@ -9,11 +9,13 @@ last m known scores; α_t moves with every outcome that becomes known:
 
     α_{t+1} = min(1, α_t + γ (α − 1[y was outside what was served]))
 
+Outcomes of many books that become known together are one step: each leaves its score, α_t moves by their mean.
+
 Claim, and no other: over T outcomes the share of misses is at most α + (α₁ + γ (d + 1)) / (γ T), whatever the data
 do, d the most outcomes that were awaited at a time: at α_t ≤ 0 the interval is unbounded and cannot miss, and at
 most d intervals served before can still lower α_t. Nothing is claimed for a single day, and the state's law, the
 Greeks and the decisions do not change (`forecast.calibrated` does that); this serves reported intervals and the
-gate that falls back.
+gate that falls back (`forecast.intervals`).
 
 Source: Gibbs & Candès (2021), eq. 2; scores in widths: Romano, Patterson & Candès (2019), Sesia & Candès (2020).
 The delay: an outcome counts when it is known, never before.
@@ -29,7 +31,8 @@ from numpy import ndarray
 from greekdrift.errors import InputError
 
 Cells = Float[ndarray, " cell"]
-Table = Float[ndarray, "origin cell"]
+Books = Float[ndarray, "*book cell"]
+Table = Float[ndarray, "origin *book cell"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -68,24 +71,25 @@ class Conformal:
         rank = np.ceil((known + 1.0) * (1.0 - self.current) - 1e-9).astype(np.int64)
         found = np.zeros(self.current.shape)
         if len(self.scores):
-            ordered = np.sort(self.scores, axis=0)  # NaN last
             at = np.clip(rank, 1, np.maximum(known, 1)) - 1
-            found = np.where(known > 0, np.take_along_axis(ordered, at[None], axis=0)[0], 0.0)
+            columns = np.ascontiguousarray(self.scores.T)  # NaN comes last
+            ranked = [np.partition(column, place)[place] for column, place in zip(columns, at, strict=True)]
+            found = np.where(known > 0, ranked, 0.0)
         is_enough = known >= np.ceil(1.0 / self.miss_rate - 1e-9) - 1.0
         found = np.where(is_enough, np.where(rank > known, np.inf, found), 0.0)
         return np.where(self.current <= 0.0, np.inf, found)
 
-    def interval(self, lower: Cells, upper: Cells) -> tuple[Cells, Cells]:
-        """The forecast's interval, stretched; unbounded ends are ±∞."""
+    def interval(self, lower: Books, upper: Books) -> tuple[Books, Books]:
+        """The forecast's interval of each book, stretched; unbounded ends are ±∞."""
         _check(lower, upper)
         q, width = self.stretch, upper - lower
         moved = np.where(np.isfinite(q), np.where(np.isfinite(q), q, 0.0) * width, np.inf)
         return lower - moved, upper + moved
 
-    def after(self, lower: Cells, upper: Cells, *, served: tuple[Cells, Cells], observed: Cells) -> Self:
-        """What is known once an outcome is: against the forecast's interval, and against what was served for it.
+    def after(self, lower: Books, upper: Books, *, served: tuple[Books, Books], observed: Books) -> Self:
+        """What is known once outcomes are: against the forecast's interval, and against what was served for it.
 
-        NaN where the outcome never became known: that cell learns nothing.
+        NaN where an outcome never became known: nothing is learnt from it.
 
         >>> new = Conformal.start(1, level=0.8, rate=0.1)
         >>> low, high, seen = np.array([0.0]), np.array([1.0]), np.array([1.5])
@@ -95,32 +99,42 @@ class Conformal:
         """
         _check(lower, upper)
         is_known = np.isfinite(observed)
-        missed = (observed < served[0]) | (observed > served[1])
-        moved = np.minimum(self.current + self.rate * (self.miss_rate - missed), 1.0)
+        missed = is_known & ((observed < served[0]) | (observed > served[1]))
         outside, width = np.maximum(lower - observed, observed - upper), upper - lower
         with np.errstate(divide="ignore", invalid="ignore"):
             score = np.where(width > 0.0, outside / width, np.where(outside > 0.0, np.inf, 0.0))
-        scores = np.concatenate([self.scores, np.where(is_known, score, np.nan)[None]])
-        return replace(self, current=np.where(is_known, moved, self.current), scores=scores[-self.window :])
+        cells = self.current.size
+        count = np.sum(is_known.reshape(-1, cells), axis=0)
+        share = np.sum(missed.reshape(-1, cells), axis=0) / np.maximum(count, 1)
+        moved = np.minimum(self.current + self.rate * (self.miss_rate - share), 1.0)
+        scores = np.concatenate([self.scores, np.where(is_known, score, np.nan).reshape(-1, cells)])
+        return replace(self, current=np.where(count > 0, moved, self.current), scores=scores[-self.window :])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Served:
-    """Intervals as they would have been reported, α_t when they were, and whether each held (of those known)."""
+    """Intervals as they would have been reported, α_t and the stretch when they were, and whether each held.
+
+    `state` is what has been learnt once every outcome is known.
+    """
 
     lower: Table
     upper: Table
-    current: Table
-    is_inside: Bool[ndarray, "origin cell"]
-    is_known: Bool[ndarray, "origin cell"]
+    current: Float[ndarray, "origin cell"]
+    stretch: Float[ndarray, "origin cell"]
+    is_inside: Bool[ndarray, "origin *book cell"]
+    is_known: Bool[ndarray, "origin *book cell"]
+    state: Conformal
 
     @property
     def coverage(self) -> Cells:
         """Share of the known outcomes inside, by cell."""
-        count = self.is_known.sum(axis=0)
+        over = tuple(range(self.is_known.ndim - 1))
+        count = self.is_known.sum(axis=over)
         if np.any(count == 0):
             raise InputError("conformal: a cell has no known outcome; leave it out.")
-        return (self.is_inside & self.is_known).sum(axis=0) / count
+        found: Cells = (self.is_inside & self.is_known).sum(axis=over) / count
+        return found
 
 
 def adapt(
@@ -136,8 +150,9 @@ def adapt(
 ) -> Served:
     """Intervals of a series of forecasts, each stretched by what was known when it was made.
 
-    `made_at` and `known_at` (hours or datetime64) are when a forecast was made and its outcome known; an outcome at
-    the very instant of a forecast counts for it. Origins go in order of time.
+    Tables are (origin, cell), or (origin, book, cell) where books share what a cell learns. `made_at` and `known_at`
+    (hours or datetime64) are when a forecast was made and its outcomes known (NaT: never); an outcome at the very
+    instant of a forecast counts for it. Origins go in order of time.
 
     >>> seen = np.random.default_rng(0).normal(scale=2.0, size=(400, 1))
     >>> made = np.arange(400.0)
@@ -146,28 +161,33 @@ def adapt(
     0.81
     """
     shapes = {np.shape(part) for part in (lower, upper, observed)}
-    if len(shapes) != 1 or np.ndim(lower) != 2 or len(made_at) != len(lower) or len(known_at) != len(lower):
+    if len(shapes) != 1 or np.ndim(lower) not in (2, 3) or len(made_at) != len(lower) or len(known_at) != len(lower):
         raise InputError(f"conformal: tables of shapes {sorted(shapes)} with {len(made_at)} origins do not fit.")
     if np.any(np.diff(made_at) <= np.zeros(1, dtype=np.diff(made_at).dtype)) or np.any(known_at < made_at):
         raise InputError("conformal: origins must increase, and an outcome is known after its forecast.")
-    state = Conformal.start(lower.shape[1], level=level, rate=rate, window=window)
-    served, current = np.empty((2, *lower.shape)), np.empty(lower.shape)
+    state = Conformal.start(lower.shape[-1], level=level, rate=rate, window=window)
+    served = np.empty((2, *lower.shape))
+    current, stretch = np.empty((2, len(lower), lower.shape[-1]))
     arrival, heard = np.argsort(known_at, kind="stable"), 0
+
+    def after(state: Conformal, past: int) -> Conformal:
+        return state.after(lower[past], upper[past], served=(served[0, past], served[1, past]), observed=observed[past])
+
     for at, moment in enumerate(made_at):
         while heard < len(arrival) and known_at[arrival[heard]] <= moment and arrival[heard] < at:
-            past = arrival[heard]
-            state = state.after(
-                lower[past], upper[past], served=(served[0, past], served[1, past]), observed=observed[past]
-            )
-            heard += 1
+            state, heard = after(state, int(arrival[heard])), heard + 1
         served[:, at] = state.interval(lower[at], upper[at])
-        current[at] = state.current
+        current[at], stretch[at] = state.current, state.stretch
+    for past in arrival[heard:].tolist():
+        state = after(state, past)
     return Served(
         lower=served[0],
         upper=served[1],
         current=current,
+        stretch=stretch,
         is_inside=(served[0] <= observed) & (observed <= served[1]),
         is_known=np.isfinite(observed),
+        state=state,
     )
 
 
@@ -181,6 +201,6 @@ def miss_bound(outcomes: int, *, level: float, rate: float, awaited: int) -> flo
     return alpha + (alpha + rate * (awaited + 1.0)) / (rate * outcomes)
 
 
-def _check(lower: Cells, upper: Cells) -> None:
+def _check(lower: Books, upper: Books) -> None:
     if not np.all(np.isfinite(lower)) or not np.all(np.isfinite(upper)) or np.any(upper < lower):
         raise InputError("conformal: an interval needs two finite ends in order; leave out what has no forecast.")

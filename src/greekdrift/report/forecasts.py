@@ -16,10 +16,11 @@ from greekdrift.report.figures import FAN, QUIET, STYLE, draw_fan
 COLUMNS = 3
 COLOURS = ("#8a97a5", "#2f6db5", "#c2452d", "#d99a2b", "#6a4c93", "#2b8a5b")
 """Clock, spot, level, skew, curvature, cross."""
+ADAPTED = "#1c2733"
 
 
 def grid(quantities: Sequence[Mapping[str, Any]], horizons: Sequence[float], *, title: str = "") -> Figure:
-    """Fans of many quantities, three in a row, each as in `figures.fan` with its breach probability beside it."""
+    """Fans of many quantities, three in a row, with breach probability and adapted intervals (see `figures.fan`)."""
     rows = max(ceil(len(quantities) / COLUMNS), 1)
     with rc_context(STYLE):
         figure = Figure(figsize=(4.4 * COLUMNS, 2.7 * rows + 0.3 * bool(title)), layout="constrained")
@@ -28,8 +29,24 @@ def grid(quantities: Sequence[Mapping[str, Any]], horizons: Sequence[float], *, 
         for at, quantity in enumerate(quantities):
             axes = figure.add_subplot(rows, COLUMNS, at + 1)
             draw_fan(axes, quantity, horizons)
+            _reported(axes, quantity, horizons)
             _chance(axes, quantity)
         return figure
+
+
+def _reported(axes: Axes, quantity: Mapping[str, Any], horizons: Sequence[float]) -> None:
+    """The adapted interval at each horizon that has one, as a bar with ends; an end that is unbounded has none."""
+    bottom, top = axes.get_ylim()
+    for at, hours in enumerate(horizons):
+        if quantity.get("interval_kind", ())[at : at + 1] != ["conformal"]:
+            continue
+        ends = quantity["interval_low"][at], quantity["interval_high"][at]
+        low, high = (edge if end is None else end for end, edge in zip(ends, (bottom, top), strict=True))
+        axes.plot([hours, hours], [low, high], color=ADAPTED, linewidth=1.6, zorder=4, clip_on=False)
+        known = [end for end in ends if end is not None]
+        axes.plot([hours] * len(known), known, "_", color=ADAPTED, markersize=9, zorder=4, clip_on=False)
+        bottom, top = min([bottom, *known]), max([top, *known])
+    axes.set_ylim(bottom, top)
 
 
 def _chance(axes: Axes, quantity: Mapping[str, Any]) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from greekdrift.book import Adjustment, Band, Outcome, canonical, digest
 from greekdrift.errors import GreekdriftError
 from greekdrift.forecast.distribution import Forecast, TimeToBreach
+from greekdrift.forecast.intervals import LEVEL, Intervals, cell_of, ends
 from greekdrift.rebalance import Decision
 from greekdrift.units import VENUE_FACTOR, stamp, to_venue
 
@@ -35,10 +36,14 @@ UNITS = {
 """Words for the units of Greeks: "units" are coins or shares; others are named by their symbol alone."""
 
 
-def forecast_values(forecasts: Sequence[Forecast], *, model: str, units: Units = "internal") -> dict[str, Any]:
+def forecast_values(
+    forecasts: Sequence[Forecast], *, model: str, units: Units = "internal", intervals: Intervals | None = None
+) -> dict[str, Any]:
     """Quantiles of each quantity by account, with bands and breach probabilities by horizon.
 
-    Beside each stands its Monte-Carlo standard error (`forecast.monte_carlo`).
+    Beside each stands its Monte-Carlo standard error (`forecast.monte_carlo`). `interval_low` and `interval_high` are
+    what is reported at `interval_level`: "conformal" where `intervals` learnt its tails for the quantity and horizon,
+    else "raw", the forecast's own quantiles; null is an end that cannot be bounded.
     """
     first = forecasts[0]
     return {
@@ -48,15 +53,16 @@ def forecast_values(forecasts: Sequence[Forecast], *, model: str, units: Units =
         "scenarios": len(first.weights),
         "horizons_hours": first.horizons.tolist(),
         "units": units,
+        "intervals": None if intervals is None else intervals.plain(),
         "accounts": [
-            {"account_id": name, "quantities": _quantities(forecast, name, units)}
+            {"account_id": name, "quantities": _quantities(forecast, name, units, intervals)}
             for forecast in forecasts
             for name in forecast.account_ids
         ],
     }
 
 
-def _quantities(forecast: Forecast, account_id: str, units: Units) -> list[dict[str, Any]]:
+def _quantities(forecast: Forecast, account_id: str, units: Units, intervals: Intervals | None) -> list[dict[str, Any]]:
     """Bands first, then money, then everything else; what is and stays zero is left out."""
     bands = {band.label: band for band in forecast.bands.get(account_id, ())}
     there = [
@@ -67,14 +73,16 @@ def _quantities(forecast: Forecast, account_id: str, units: Units) -> list[dict[
     money = [name for name in there if name.endswith("_usd")]
     others = [name for name in there if name not in bands and name not in money]
     ordered = [*(label for label in bands if label in there), *money, *others]
-    return [_quantity(forecast, account_id, name, bands.get(name), units) for name in ordered]
+    return [_quantity(forecast, account_id, name, bands.get(name), units, intervals) for name in ordered]
 
 
 def _is_something(forecast: Forecast, account_id: str, name: str) -> bool:
     return bool(np.any(forecast.of(account_id, name) != 0.0)) or forecast.value_now(account_id, name) != 0.0
 
 
-def _quantity(forecast: Forecast, account_id: str, name: str, band: Band | None, units: Units) -> dict[str, Any]:
+def _quantity(
+    forecast: Forecast, account_id: str, name: str, band: Band | None, units: Units, intervals: Intervals | None
+) -> dict[str, Any]:
     greek = name.split(" of ", maxsplit=1)[0] if band is None else band.greek
     factor = float(to_venue(greek, 1.0)) if units == "venue" and greek in VENUE_FACTOR else 1.0
     quantiles = factor * forecast.quantile(account_id, name, LEVELS)
@@ -89,6 +97,7 @@ def _quantity(forecast: Forecast, account_id: str, name: str, band: Band | None,
         "mean_error": (abs(factor) * forecast.mean_error(account_id, name)).tolist(),
         "quantiles": {str(level): row.tolist() for level, row in zip(LEVELS, quantiles, strict=True)},
         "quantile_errors": {str(level): row.tolist() for level, row in zip(LEVELS, errors, strict=True)},
+        **_interval(forecast, account_id, name, band, intervals, factor),
         "expected_shortfall": _shortfall(forecast, account_id, name) if name in BAD_SIDE else None,
         **_breach(None),
     }
@@ -99,6 +108,23 @@ def _quantity(forecast: Forecast, account_id: str, name: str, band: Band | None,
         values["lower"] = 0.0
         values |= _breach(forecast.time_below(account_id, name, 0.0))
     return values
+
+
+def _interval(
+    forecast: Forecast, account_id: str, name: str, band: Band | None, intervals: Intervals | None, factor: float
+) -> dict[str, Any]:
+    """The reported interval by horizon, its level, and where it is adapted to how often the last ones held."""
+    level = LEVEL if intervals is None else intervals.level
+    cell = cell_of(name, band)
+    learnt = [None if intervals is None else intervals.tail_of(cell, hours) for hours in forecast.horizons.tolist()]
+    tails = np.array([0.5 * (1.0 - level) if one is None else one for one in learnt])
+    low, high = ends(forecast.of(account_id, name), forecast.weights, tails)
+    return {
+        "interval_level": level,
+        "interval_low": [finite(factor * one) for one in low],
+        "interval_high": [finite(factor * one) for one in high],
+        "interval_kind": ["raw" if one is None else "conformal" for one in learnt],
+    }
 
 
 def _shortfall(forecast: Forecast, account_id: str, name: str) -> dict[str, Any]:

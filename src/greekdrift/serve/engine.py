@@ -13,6 +13,7 @@ from greekdrift.features.feature import Feature
 from greekdrift.features.history import Panel
 from greekdrift.features.table import FEATURES
 from greekdrift.forecast.forecaster import Predictor
+from greekdrift.forecast.intervals import Learnt
 from greekdrift.forecast.novelty import Novelty
 from greekdrift.journal import Journal
 from greekdrift.rebalance import Decision, rebalance
@@ -42,7 +43,8 @@ class Engine:
 
     `now` gives the instant of a decision; the chain's own where a recorded market is replayed. `history` is the past
     that the predictor looks back on, with its `features`; the chain that arrives becomes its last row. Where `novelty`
-    finds that row too unlike what the predictor learnt from, there is no forecast and the deterministic rule decides.
+    finds that row too unlike what the predictor learnt from, or the coverage of the reported `intervals` left its band,
+    there is no forecast and the deterministic rule decides.
     """
 
     accounts: tuple[Account, ...]
@@ -54,6 +56,7 @@ class Engine:
     now: Callable[[Chain], datetime]
     predictor: Predictor | None = None
     novelty: Novelty | None = None
+    intervals: Learnt | None = None
     history: Panel | None = None
     features: Sequence[Feature] = FEATURES
     journal: Journal | None = None
@@ -88,6 +91,7 @@ class Engine:
                 asked,
                 predictor=self.predictor,
                 novelty=self.novelty,
+                intervals=self.intervals,
                 history=history,
                 rules=self.rules,
                 venue=self.venue,
@@ -117,9 +121,13 @@ class Engine:
         history, note = self._history(chain)
         if history is not None and self.novelty is not None and (reason := self.novelty.judge(history).reason):
             history, note = None, reason
+        now = self.now(chain)
+        known = None if self.intervals is None else self.intervals.at(now)
+        if history is not None and known is not None and known.reason:
+            history, note = None, known.reason
         head = self._head(chain, digest(chain), note)
         if history is None or self.predictor is None:
-            return _bytes({**head, "forecast": None, "problems": {}})
+            return _bytes({**head, "forecast": None, "problems": {}, "stand_ins": {}})
         with self._turn:
             found = outlook(
                 chain,
@@ -130,9 +138,11 @@ class Engine:
                 horizons=self.horizons,
                 n=self.scenarios,
                 seed=self.seed,
+                as_of=now,
             )
-        values = forecast_values(found.forecasts, model=self.model) if found.forecasts else None
-        return _bytes({**head, "forecast": values, "problems": dict(found.problems)})
+        values = forecast_values(found.forecasts, model=self.model, intervals=known) if found.forecasts else None
+        problems, told = dict(found.problems), {name: list(one) for name, one in found.stand_ins.items()}
+        return _bytes({**head, "forecast": values, "problems": problems, "stand_ins": told})
 
     def keep(self, chain: Chain) -> Answer:
         """Decide about the server's book on a new snapshot and keep the answer; an older snapshot is refused."""
@@ -143,7 +153,7 @@ class Engine:
             seen = self.forecast(chain)
         except GreekdriftError as problem:
             head = self._head(chain, found.chain_digest, str(problem))
-            seen = _bytes({**head, "forecast": None, "problems": {}})
+            seen = _bytes({**head, "forecast": None, "problems": {}, "stand_ins": {}})
         self.latest = replace(found, forecast_bytes=seen)
         return self.latest
 

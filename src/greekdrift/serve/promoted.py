@@ -1,6 +1,6 @@
 """Models in production: copies of artefacts by their digest, and the name "production" that is swapped in one step.
 
-    promoted/<digest>/        the artefact, byte for byte as its manifest says
+    promoted/<digest>/        the artefact, byte for byte as its manifest says, card and reported intervals
     promoted/production.json  who is in production: promotions, oldest first, and those that were withdrawn
 
 A reader reads the one file once and takes an artefact of exactly that digest, or none: what a later training writes
@@ -22,6 +22,7 @@ from greekdrift.errors import ArtefactError, JournalError
 from greekdrift.forecast import artefact
 from greekdrift.forecast.artefact import load_guarded
 from greekdrift.forecast.forecaster import Predictor
+from greekdrift.forecast.intervals import FILE as INTERVALS
 from greekdrift.forecast.novelty import Novelty
 from greekdrift.journal.lock import Lock
 
@@ -98,15 +99,20 @@ def place_of(runs: Path, address: str) -> Path:
     return runs / FOLDER / address[:24]
 
 
-def promote(runs: Path, model: Path, promotion: Promotion, *, before: Promotion | None) -> None:
-    """Copies an artefact and puts it in production in place of `before`; refused where another came meanwhile."""
+def promote(
+    runs: Path, model: Path, promotion: Promotion, *, before: Promotion | None, intervals: Path | None = None
+) -> None:
+    """Copies an artefact and puts it in production in place of `before`; refused where another came meanwhile.
+
+    `intervals` is what its evaluation taught of the reported ones, copied beside it.
+    """
     load_guarded(model, digest=promotion.artefact)
     with _alone(runs):
         found = promotions(runs)
         if found.current != before:
             other = "none" if found.current is None else found.current.run
             raise ArtefactError(f"another promotion came meanwhile, {other} is in production now; look and try again.")
-        _copy(model, place_of(runs, promotion.artefact), promotion.artefact)
+        _copy(model, place_of(runs, promotion.artefact), promotion.artefact, intervals)
         _write(runs, Promotions(made=(*found.made, promotion), withdrawn=found.withdrawn))
 
 
@@ -137,12 +143,14 @@ def _alone(runs: Path) -> Iterator[None]:
         lock.release()
 
 
-def _copy(model: Path, place: Path, address: str) -> None:
-    """The files that the manifest names, the manifest last, and the card; held against the digest once there."""
+def _copy(model: Path, place: Path, address: str, intervals: Path | None) -> None:
+    """The files that the manifest names, the manifest last, card and intervals; held against the digest once there."""
     content = (model / artefact.MANIFEST).read_bytes()
     names: Sequence[str] = sorted(json.loads(content)["files"])
     for name in (*names, *([CARD] if (model / CARD).is_file() else [])):
         write_durably(place / name, (model / name).read_bytes())
+    if intervals is not None:
+        write_durably(place / INTERVALS, intervals.read_bytes())
     write_durably(place / artefact.MANIFEST, content)
     load_guarded(place, digest=address)
 
