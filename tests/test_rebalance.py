@@ -22,6 +22,7 @@ from greekdrift.errors import DataError, InputError
 from greekdrift.features.panel import assemble
 from greekdrift.journal import Journal, read, replay
 from greekdrift.market.simulate import SimulatedSource
+from greekdrift.policy.dressing import Dressing, State
 from greekdrift.rebalance import rebalance
 from greekdrift.surface.state import FACTORS
 from greekdrift.units import datetime64
@@ -160,12 +161,17 @@ def accounts(chain):
 
 
 @pytest.fixture(scope="module")
-def run(source, chain, history):
+def now(chain):
+    return chain.known_at + timedelta(seconds=30)
+
+
+@pytest.fixture(scope="module")
+def run(source, chain, history, now):
     def cycle(accounts, **changes):
         given = {
             "rules": RULES,
             "venue": VENUE,
-            "now": chain.known_at + timedelta(seconds=30),
+            "now": now,
             "predictor": TrueLaw(source),
             "history": history,
             "n": 64,
@@ -390,33 +396,47 @@ def test_what_breaks_in_one_account_stays_in_it(run, accounts, monkeypatch, name
     assert vault.outcome is (Outcome.BASELINE if name == "baseline" else Outcome.VERIFIED_ML)
 
 
-def test_the_last_addon_limits_the_next(run, accounts, decisions):
+def _held(run_at, held_usd, *, hours, account="desk"):
+    return {account: State(as_of=run_at - timedelta(hours=hours), held_usd=held_usd)}
+
+
+def test_the_last_addon_limits_the_next(run, accounts, decisions, now):
     free = decisions[0].adjustment.margin_addon_usd
-    (held,) = run(accounts[:1], previous_addons={"desk": 0.0}, hours_since=0.01)
+    assert decisions[0].addon.is_first
+    (held,) = run(accounts[:1], previous_addons=_held(now, 0.0, hours=0.01))
     assert 0.0 < held.adjustment.margin_addon_usd < free
-    (same,) = run(accounts[:1], previous_addons={"vault": 0.0}, hours_since=0.01)
+    assert not held.addon.is_first
+    assert held.addon.findings
+    assert held.addon.state.held_usd == held.adjustment.margin_addon_usd
+    (same,) = run(accounts[:1], previous_addons=_held(now, 0.0, hours=0.01, account="vault"))
     assert same.adjustment.margin_addon_usd == free
 
 
-def test_a_missing_forecast_frees_no_margin(run, accounts):
+def test_the_dressing_is_the_callers(run, accounts, decisions):
+    (padded,) = run(accounts[:1], dressing=Dressing(buffer=0.25))
+    free = decisions[0].adjustment.margin_addon_usd
+    assert padded.adjustment.margin_addon_usd == pytest.approx(1.25 * free)
+    assert padded.certificate.margin_addon_usd == padded.adjustment.margin_addon_usd
+
+
+def test_a_missing_forecast_frees_no_margin(run, accounts, now):
     """The rule releases a held add-on as slowly as a forecast would; the first decision asks for none."""
     (first,) = run(accounts[:1], predictor=None)
     assert first.adjustment.margin_addon_usd == 0.0
-    (held,) = run(accounts[:1], predictor=None, previous_addons={"desk": 5_000.0}, hours_since=6.0)
+    assert first.addon.raw_usd is None
+    (held,) = run(accounts[:1], predictor=None, previous_addons=_held(now, 5_000.0, hours=6.0))
     assert held.outcome is Outcome.BASELINE
     assert held.adjustment.margin_addon_usd == pytest.approx(5_000.0 * 0.5 ** (6.0 / 120.0))
     assert held.certificate.margin_addon_usd == held.adjustment.margin_addon_usd
+    assert held.addon.state.days == ()
 
 
-def test_a_clock_that_went_back_counts_as_no_time(run, accounts):
+def test_a_clock_that_went_back_counts_as_no_time(run, accounts, now):
     for changes in ({}, {"predictor": None}):
         still, back = (
-            run(accounts[:1], previous_addons={"desk": 5_000.0}, hours_since=hours, **changes)[0]
-            for hours in (0.0, -3.0)
+            run(accounts[:1], previous_addons=_held(now, 5_000.0, hours=hours), **changes)[0] for hours in (0.0, -3.0)
         )
         assert canonical(back.adjustment) == canonical(still.adjustment)
-    with pytest.raises(InputError, match="hours_since"):
-        run(accounts[:1], hours_since=np.nan)
 
 
 @pytest.mark.parametrize("horizons", [(), (0.0,), (-6.0, 6.0), (12.0, 6.0), (6.0, 6.0), (np.nan,), (np.inf,)])

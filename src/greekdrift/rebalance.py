@@ -28,6 +28,8 @@ from greekdrift.journal import Journal
 from greekdrift.journal.record import Decided, enter
 from greekdrift.policy.ahead import ahead, part
 from greekdrift.policy.breach import quantities
+from greekdrift.policy.dressing import PLAIN, Dressing, State
+from greekdrift.policy.premargin import Step
 from greekdrift.surface import fit
 from greekdrift.surface.revalue import Revaluation, revalue
 from greekdrift.surface.slices import Refusal
@@ -43,7 +45,8 @@ class Decision:
 
     `adjustment` and `certificate` are there if and only if the outcome is no HOLD: nothing unverified leaves.
     `objective` and `idle` are the parts, in USD, of the objective of the adjustment and of doing nothing.
-    `findings` say what the judge refused on the way. `forecast` is there wherever there was one.
+    `findings` say what the judge refused on the way. `forecast` is there wherever there was one. `addon` is the step of
+    the margin add-on, whose state the next cycle needs; a HOLD has none, and the state of before stays the last.
     """
 
     account_id: str
@@ -55,6 +58,7 @@ class Decision:
     objective: Mapping[str, float] = field(default_factory=dict)
     idle: Mapping[str, float] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+    addon: Step | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "objective", MappingProxyType(dict(self.objective)))
@@ -76,10 +80,10 @@ class Outlook:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """Hours for which a breach is priced, and hours since the last cycle."""
+    """Hours for which a breach is priced, and how the margin add-on is held."""
 
     hours: float
-    hours_since: float
+    dressing: Dressing
 
 
 def rebalance(
@@ -96,8 +100,8 @@ def rebalance(
     horizons: Sequence[float] = HORIZONS,
     n: int = 256,
     seed: int = 0,
-    previous_addons: Mapping[str, float] | None = None,
-    hours_since: float = 6.0,
+    dressing: Dressing = PLAIN,
+    previous_addons: Mapping[str, State] | None = None,
     stale_after: timedelta = timedelta(minutes=10),
     journal: Journal | None = None,
 ) -> tuple[Decision, ...]:
@@ -106,12 +110,13 @@ def rebalance(
     `history` ends with the snapshot of this chain; without it, without a predictor, or with a chain known for longer
     than `stale_after`, the deterministic rule decides; so it does where `novelty` finds the history too unlike what the
     predictor learnt from, and where the coverage of the reported `intervals`, as known now, left its allowed band.
-    `previous_addons` are the add-ons of the cycle `hours_since` ago, by account; a clock that went back counts as no
-    time passed. Accounts of one name all HOLD, for nobody could tell whose decision is whose. With a journal a decision
-    counts once it is on disk: where that fails, every account HOLDs.
+    `previous_addons` are the states of the add-ons of the last cycle by account, `Decision.addon.state` of then;
+    without one the add-on is taken at once, and its step says that it is the first. A clock that went back counts as
+    no time passed. Accounts of one name all HOLD, for nobody could tell whose decision is whose. With a journal a
+    decision counts once it is on disk: where that fails, every account HOLDs.
     """
     now = aware(now)
-    terms = _terms(horizons, hours_since)
+    terms = Terms(hours=_last(horizons), dressing=dressing)
     by_name = {rules.name: rules} if isinstance(rules, RuleSet) else dict(rules)
     if now < chain.known_at:
         early = f"the chain is known at {stamp(chain.known_at)} only, now is {stamp(now)}"
@@ -139,13 +144,11 @@ def rebalance(
     return decisions if journal is None else _recorded(journal, chain, accounts, by_name, venue, now, decisions)
 
 
-def _terms(horizons: Sequence[float], hours_since: float) -> Terms:
+def _last(horizons: Sequence[float]) -> float:
     hours = [float(one) for one in horizons]
     if not hours or not all(isfinite(one) for one in hours) or any(np.diff([0.0, *hours]) <= 0.0):
         raise InputError(f"horizons {hours} must be hours ahead that rise, at least one.")
-    if not isfinite(hours_since):
-        raise InputError(f"hours_since {hours_since} is not a number; give the hours since the last cycle.")
-    return Terms(hours=hours[-1], hours_since=max(hours_since, 0.0))
+    return hours[-1]
 
 
 def _case(
@@ -264,7 +267,7 @@ def stand_ins(chain: Chain, account: Account, refused: Sequence[Refusal]) -> lis
 
 
 def _decided(
-    account: Account, case: policy.Case | str, outlook: Outlook, terms: Terms, *, previous: float | None
+    account: Account, case: policy.Case | str, outlook: Outlook, terms: Terms, *, previous: State | None
 ) -> Decision:
     """The decision of one account, whatever goes wrong in it."""
     if not isinstance(case, policy.Case):
@@ -275,7 +278,7 @@ def _decided(
         return _hold(account, f"the decision failed: {type(problem).__name__}: {problem}")
 
 
-def _decide(case: policy.Case, outlook: Outlook, terms: Terms, *, previous: float | None) -> Decision:
+def _decide(case: policy.Case, outlook: Outlook, terms: Terms, *, previous: State | None) -> Decision:
     """Forecast first; where it is missing, fails or is refused the deterministic rule; where that is refused HOLD."""
     reasons = [outlook.reason] if outlook.reason else []
     findings: list[Finding] = []
@@ -289,9 +292,7 @@ def _decide(case: policy.Case, outlook: Outlook, terms: Terms, *, previous: floa
         reasons += stand_ins(case.chain, case.account, outlook.refused)
         try:
             seen = _forecast(case, own, source=outlook.source)
-            wanted = policy.propose(
-                case, own, source=outlook.source, previous_addon_usd=previous, hours_since=terms.hours_since
-            )
+            wanted = policy.propose(case, own, source=outlook.source, dressing=terms.dressing, previous_addon=previous)
         except Exception as problem:  # noqa: BLE001  whatever breaks in the forecast's way, the rule decides then
             reasons.append(f"no proposal from the forecast: {str(problem) or type(problem).__name__}")
         else:
@@ -310,10 +311,10 @@ def _fallen_back(
     seen: Forecast | None,
     terms: Terms,
     *,
-    previous: float | None,
+    previous: State | None,
 ) -> Decision:
     try:
-        rule = policy.baseline(case, hours=terms.hours, previous_addon_usd=previous, hours_since=terms.hours_since)
+        rule = policy.baseline(case, hours=terms.hours, dressing=terms.dressing, previous_addon=previous)
     except GreekdriftError as problem:
         return _hold(case.account, *reasons, f"no proposal from the deterministic rule: {problem}", seen=seen)
     verdict = _verdict(case, rule.adjustment)
@@ -372,6 +373,7 @@ def _made(
         forecast=seen,
         objective=proposal.parts,
         idle=proposal.idle_parts,
+        addon=proposal.addon,
         findings=tuple(findings),
     )
 

@@ -1,6 +1,7 @@
 """Whole proposals on hand-made books: they restore bands, keep limits, claim the truth, and know when to rest."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from greekdrift.errors import BookError
 from greekdrift.greeks.bands import band_values
 from greekdrift.margin import naive
 from greekdrift.policy.breach import now_hinges
+from greekdrift.policy.dressing import State
 from greekdrift.policy.solver import solve
 
 ATM = "BTC-27MAR26-70000-C"
@@ -188,8 +190,11 @@ def test_calls_ahead_are_traded_away(case_of, made, outlook):
 def test_the_addon_covers_the_quantile_ahead_and_obeys_its_speed(at, outlook):
     ahead = outlook(at, volatility=1.0)
     free = policy.propose(at, ahead, source="x").adjustment.margin_addon_usd
-    held = policy.propose(at, ahead, source="x", previous_addon_usd=0.0, hours_since=1.0).adjustment.margin_addon_usd
-    assert 0.0 < held < free
+    before = State(as_of=at.now - timedelta(hours=1), held_usd=0.0)
+    held = policy.propose(at, ahead, source="x", previous_addon=before)
+    assert 0.0 < held.adjustment.margin_addon_usd < free
+    assert [one.device for one in held.addon.overrides] == ["budget"]
+    assert held.addon.addon_usd == held.addon.state.held_usd == held.adjustment.margin_addon_usd
     wilder = policy.propose(at, outlook(at, volatility=2.0), source="x").adjustment.margin_addon_usd
     assert wilder > free
     assert policy.baseline(at).adjustment.margin_addon_usd == 0.0

@@ -17,9 +17,10 @@ from numpy import ndarray
 from greekdrift.policy.ahead import part, representatives
 from greekdrift.policy.breach import now_hinges, scenario_hinges
 from greekdrift.policy.case import Case, Trade
+from greekdrift.policy.dressing import PLAIN, Dressing, State
 from greekdrift.policy.lots import whole_lots
 from greekdrift.policy.objective import Calls, Objective, Proposal, proposal, ranking
-from greekdrift.policy.premargin import addon
+from greekdrift.policy.premargin import Step, step
 from greekdrift.policy.relief import relieved
 from greekdrift.policy.solver import Hinges, Limits
 from greekdrift.surface.revalue import Revaluation
@@ -30,7 +31,7 @@ ROUNDS = 8
 
 
 def baseline(
-    at: Case, *, hours: float = 24.0, previous_addon_usd: float | None = None, hours_since: float = 6.0
+    at: Case, *, hours: float = 24.0, dressing: Dressing = PLAIN, previous_addon: State | None = None
 ) -> Proposal:
     """The deterministic rule: the programme on today's Greeks, each breach priced for some hours, no forecast.
 
@@ -39,9 +40,8 @@ def baseline(
     loss = now_hinges(at.targets, at.values, at.matrix, hours=hours)
     objective = Objective(at, loss)
     trade = _search(at, objective, loss)
-    requirement_now = at.margin_after(trade).initial_margin_usd
-    held = addon(0.0, requirement_now=requirement_now, previous=previous_addon_usd, hours=hours_since)
-    return proposal(objective, trade, addon_usd=held, is_forecast=False, source="baseline")
+    held = _held(at, dressing, previous_addon, raw_usd=None, requirement_usd=at.margin_after(trade).initial_margin_usd)
+    return proposal(objective, trade, addon=held, is_forecast=False, source="baseline")
 
 
 def propose(
@@ -49,14 +49,14 @@ def propose(
     revaluation: Revaluation,
     *,
     source: str,
-    previous_addon_usd: float | None = None,
-    hours_since: float = 6.0,
+    dressing: Dressing = PLAIN,
+    previous_addon: State | None = None,
     margin_level: float = 0.95,
 ) -> Proposal:
     """The proposal from a forecast: `revaluation` holds the rows of the case (and may hold more) in every scenario.
 
     `source` names the forecast in the adjustment. The add-on is the requirement's quantile ahead above the one of now,
-    for the account after the trade, under the speed limit and release of `premargin.addon`.
+    for the account after the trade, held as the dressing says from the state of the last decision.
     """
     own = part(revaluation, rows=at.universe.rows)
     hours = 0.5 * float(own.horizons[-1])
@@ -64,13 +64,17 @@ def propose(
     objective = Objective(at, now_loss, ahead_loss=_ahead_hinges(at, own, hours=hours), calls=Calls(at, own))
     trade = _search(at, objective, Hinges.together([now_loss, _steering(at, own, objective, hours=hours)]))
     requirement_now = at.margin_after(trade).initial_margin_usd
-    held = addon(
-        objective.need_usd(trade, requirement_now, level=margin_level),
-        requirement_now=requirement_now,
-        previous=previous_addon_usd,
-        hours=hours_since,
-    )
-    return proposal(objective, trade, addon_usd=held, is_forecast=True, source=source)
+    raw = objective.need_usd(trade, requirement_now, level=margin_level)
+    held = _held(at, dressing, previous_addon, raw_usd=raw, requirement_usd=requirement_now)
+    return proposal(objective, trade, addon=held, is_forecast=True, source=source)
+
+
+def _held(
+    at: Case, dressing: Dressing, previous: State | None, *, raw_usd: float | None, requirement_usd: float
+) -> Step:
+    """The step of the add-on; a clock that went back counts as no time passed."""
+    as_of = at.now if previous is None else max(at.now, previous.as_of)
+    return step(dressing, previous, as_of=as_of, raw_usd=raw_usd, requirement_usd=requirement_usd)
 
 
 def _search(at: Case, objective: Objective, steering: Hinges) -> Trade:

@@ -12,7 +12,7 @@ from greekdrift.book import Adjustment, Claim, digest, order_cost_usd
 from greekdrift.greeks.bands import band_values
 from greekdrift.policy.ahead import Ahead, ahead, part, representatives
 from greekdrift.policy.case import Case, Trade
-from greekdrift.policy.premargin import need
+from greekdrift.policy.premargin import Step, need
 from greekdrift.policy.reason import reasons
 from greekdrift.policy.relief import Cut, Relief
 from greekdrift.policy.solver import Hinges
@@ -25,13 +25,17 @@ CALL_PRICE = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Proposal:
-    """An adjustment, the objective of making it and of doing nothing (USD), and the parts of both by name."""
+    """An adjustment, the objective of making it and of doing nothing (USD), and the parts of both by name.
+
+    `addon` is the step that its margin add-on comes from, with the state that the next decision needs.
+    """
 
     adjustment: Adjustment
     objective_usd: float
     idle_usd: float
     parts: Mapping[str, float]
     idle_parts: Mapping[str, float] = field(default_factory=dict)
+    addon: Step | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parts", MappingProxyType(dict(self.parts)))
@@ -155,11 +159,14 @@ def proposal(
     objective: Objective,
     trade: Trade,
     *,
-    addon_usd: float,
+    addon: Step | None,
     is_forecast: bool,
     source: str,
 ) -> Proposal:
-    """A trade as an adjustment with everything it claims, beside both objectives; `source` names what it rests on."""
+    """A trade as an adjustment with everything it claims, beside both objectives; `source` names what it rests on.
+
+    `addon` is the step of the margin add-on; None where the rule that proposes holds none.
+    """
     at = objective.at
     orders = at.orders(trade, reasons(at, trade, objective.loss))
     after, margin = at.after(trade), at.margin_after(trade)
@@ -176,7 +183,7 @@ def proposal(
         as_of=at.chain.as_of,
         valid_until=at.valid_until(orders),
         orders=orders,
-        margin_addon_usd=addon_usd,
+        margin_addon_usd=0.0 if addon is None else addon.addon_usd,
         claim=claim,
         chain_digest=at.chain_digest,
         account_digest=digest(at.account),
@@ -190,4 +197,5 @@ def proposal(
         idle_usd=sum(idle.values()),
         parts=parts,
         idle_parts=idle,
+        addon=addon,
     )

@@ -20,7 +20,7 @@ def reactive(at: Case, *, hours: float = 24.0) -> Proposal:
             if (target.band.greek == "delta") == is_delta:
                 trade = _to_the_edge(at, trade, band, at.lots.is_linear if is_delta else ~at.lots.is_linear)
     loss = now_hinges(at.targets, at.values, at.matrix, hours=hours)
-    return proposal(Objective(at, loss), trade, addon_usd=0.0, is_forecast=False, source="reactive")
+    return proposal(Objective(at, loss), trade, addon=None, is_forecast=False, source="reactive")
 
 
 def _to_the_edge(at: Case, trade: Trade, band: int, usable: np.ndarray) -> Trade:
