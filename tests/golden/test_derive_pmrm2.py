@@ -220,7 +220,7 @@ def test_every_shocked_volatility(published: Published) -> None:
         for row in published.rows("options", case):
             years, compared = row["Expiry"] / SECONDS_PER_YEAR, compared + 1
             for move, column in ((VolatilityMove.UP, "Up"), (VolatilityMove.DOWN, "Down")):
-                value = naive.shocked_volatility(row["MarkVol"], years, move, p)
+                value = naive.shocked_volatility(row["MarkVol"], years, move, p.volatility)
                 if not _equal(value, row[f"exp.VolShock{column}Evaluated"]):
                     wrong.append((case, column, value))
     assert compared == 2360

@@ -26,12 +26,12 @@ def test_black_price_is_that_of_the_calculator() -> None:
 
 def test_volatility_moves_follow_the_power_law() -> None:
     for days, multiple in ((0.2, 30.0**0.3), (10.0, 3.0**0.3), (30.0, 1.0), (120.0, 0.25**0.13)):
-        up = naive.shocked_volatility(0.8, days / 365.0, VolatilityMove.UP, P)
-        down = naive.shocked_volatility(0.8, days / 365.0, VolatilityMove.DOWN, P)
+        up = naive.shocked_volatility(0.8, days / 365.0, VolatilityMove.UP, P.volatility)
+        down = naive.shocked_volatility(0.8, days / 365.0, VolatilityMove.DOWN, P.volatility)
         assert up == pytest.approx(0.8 * (1.0 + 0.5 * multiple))
         assert down == pytest.approx(0.8 * (1.0 - 0.275 * multiple))
-    assert naive.shocked_volatility(0.1, 0.5, VolatilityMove.UP, P) == 0.45
-    assert naive.shocked_volatility(0.1, 0.5, VolatilityMove.NONE, P) == 0.1
+    assert naive.shocked_volatility(0.1, 0.5, VolatilityMove.UP, P.volatility) == 0.45
+    assert naive.shocked_volatility(0.1, 0.5, VolatilityMove.NONE, P.volatility) == 0.1
 
 
 def test_skew_turns_about_the_forward_and_stops_at_its_cap() -> None:

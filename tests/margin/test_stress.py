@@ -24,7 +24,9 @@ def test_each_regular_scenario_moves_forward_index_and_volatility(make_chain: Ca
         assert state.index_price["BTC"] == 100_000.0 * scenario.spot
         for row in np.flatnonzero(chain.is_option):
             years = float(chain.time_to_expiry[row])
-            expected = shocked_volatility(float(chain.mark_iv[row]), years, scenario.volatility, RULES.parameters)
+            expected = shocked_volatility(
+                float(chain.mark_iv[row]), years, scenario.volatility, RULES.parameters.volatility
+            )
             assert state.mark_iv[row] == pytest.approx(expected, rel=1e-14)
 
 

@@ -15,8 +15,9 @@ from math import isfinite
 from typing import TypeAlias
 
 from greekdrift.book.collateral import CollateralTerms, terms_of
+from greekdrift.book.matrix_rules import MatrixParameters
 from greekdrift.book.position_rules import PositionParameters
-from greekdrift.book.scenario_terms import SpotScenario, VolatilityTerms
+from greekdrift.book.scenario_terms import SpotScenario, Table, VolatilityTerms
 from greekdrift.errors import ConfigError
 
 BASIS = "basis"
@@ -137,7 +138,7 @@ class NetPortfolioParameters:
         return terms_of(self.collateral, currency)
 
 
-Parameters: TypeAlias = NetPortfolioParameters | PositionParameters
+Parameters: TypeAlias = NetPortfolioParameters | MatrixParameters | PositionParameters
 """The numbers of one form of margin; `margin.engine` finds the form's page by their type."""
 
 
@@ -158,6 +159,40 @@ class RuleSet:
     is_homogeneous: bool
     is_subadditive: bool
     parameters: Parameters
+
+
+def stressed_scenarios(p: Parameters, underlying: str) -> tuple[SpotScenario, ...]:
+    """The fixed stressed states of an underlying: the regular scenarios, none for a form that has no scenarios.
+
+    Labels are the same for every underlying; one that a risk matrix has no numbers for has no states.
+    """
+    if isinstance(p, PositionParameters):
+        return ()
+    if isinstance(p, MatrixParameters):
+        return p.stressed(underlying) if underlying in {one.underlying for one in p.pairs} else ()
+    return tuple(one for one in p.scenarios if one.table is Table.REGULAR)
+
+
+def stressed_labels(p: Parameters) -> tuple[str, ...]:
+    """Labels of the fixed stressed states, in order."""
+    if isinstance(p, PositionParameters):
+        return ()
+    scenarios = p.matrix_scenarios if isinstance(p, MatrixParameters) else p.scenarios
+    return tuple(one.label for one in scenarios if one.table is Table.REGULAR)
+
+
+def volatility_terms(p: Parameters, underlying: str) -> VolatilityTerms | None:
+    """How volatilities of an underlying move in the stressed states; None where there are no states."""
+    if isinstance(p, PositionParameters):
+        return None
+    return p.pair(underlying).volatility if isinstance(p, MatrixParameters) else p.volatility
+
+
+def matrix_parameters(rules: RuleSet) -> MatrixParameters:
+    """The numbers of a risk-matrix rule set; one of another form is refused."""
+    if not isinstance(rules.parameters, MatrixParameters):
+        raise ConfigError(f"rule set {rules.name} is not of the risk-matrix form, which is needed here.")
+    return rules.parameters
 
 
 def net_parameters(rules: RuleSet) -> NetPortfolioParameters:

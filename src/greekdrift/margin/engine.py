@@ -11,13 +11,14 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from greekdrift.book import Account, Chain
+from greekdrift.book.matrix_rules import MatrixParameters
 from greekdrift.book.rules import NetPortfolioParameters, RuleSet
 from greekdrift.errors import ConfigError
-from greekdrift.margin import grid
+from greekdrift.margin import grid, matrix
 from greekdrift.margin.lines import Weights
 from greekdrift.margin.result import MarginResult
 
-FORMS: Mapping[type, ModuleType] = MappingProxyType({NetPortfolioParameters: grid})
+FORMS: Mapping[type, ModuleType] = MappingProxyType({NetPortfolioParameters: grid, MatrixParameters: matrix})
 """Which page works out the rule sets whose parameters are of a type."""
 
 

@@ -16,7 +16,6 @@ from greekdrift.book.rules import NetPortfolio, NetPortfolioParameters, RuleSet,
 from greekdrift.margin.assess import (
     Assessment,
     Holdings,
-    PerAccount,
     assess,
     holdings_of,
     net_margin_of,
@@ -27,15 +26,15 @@ from greekdrift.margin.lines import (
     Lines,
     Moved,
     Weights,
+    all_lines,
     cash_balance,
     coin_balances,
+    coins_of,
     contracts,
     held_rows,
     index_price,
-    lines,
     marked,
-    names_of,
-    no_lines,
+    settled_coins,
 )
 from greekdrift.margin.result import MarginResult, NetMargin
 from greekdrift.margin.shocks import OptionStates, Worths, static_discounts, worths
@@ -53,13 +52,13 @@ def requirement(chain: Chain, account: Account, rules: RuleSet) -> MarginResult:
     rows = held_rows(chain, [account])
     quantities, coins = contracts(chain, [account], rows), coin_balances([account], p)
     parts = []
-    for line in _all_lines(chain, rows, coins):
+    for line in all_lines(chain, rows, coins):
         name = line.underlying
         moved = marked(chain, rows, name)
-        held = _holdings(line, moved, quantities, _coins_of(line, quantities, coins), p)
+        held = _holdings(line, moved, quantities, coins_of(line, quantities, coins), p)
         states = line.option_states(moved)
         price = index_price(chain, name)
-        value = float(price * (_coins_of(line, quantities, coins)[0]))
+        value = float(price * (coins_of(line, quantities, coins)[0]))
         found = assess(states, worths(states, p), held, p)
         parts.append(net_margin_of(name, states, held, found, equity_usd=value, collateral_usd=value, p=p))
     return MarginResult(
@@ -87,9 +86,9 @@ def requirements(
     """
     p = net_parameters(rules)
     initial, maintenance = np.zeros(len(weights)), np.zeros(len(weights))
-    for line in _all_lines(chain, rows, coins):
+    for line in all_lines(chain, rows, coins):
         moved = marked(chain, rows, line.underlying)
-        held = _holdings(line, moved, weights, _coins_of(line, weights, coins), p)
+        held = _holdings(line, moved, weights, coins_of(line, weights, coins), p)
         states = line.option_states(moved)
         found = assess(states, worths(states, p), held, p)
         initial += found.initial_margin[0]
@@ -120,7 +119,7 @@ def forecast_requirements(
     weights, coins = contracts(chain, accounts, rows), coin_balances(accounts, p)
     initial = np.zeros((*forward.shape[:2], len(accounts)))
     maintenance = np.zeros_like(initial)
-    for line in _all_lines(chain, rows, coins):
+    for line in all_lines(chain, rows, coins):
         at = list(underlyings).index(line.underlying) if line.underlying in underlyings else None
         per_state = max(len(line.options), 1) * (len(p.scenarios) + len(p.skew_scenarios) + 3)
         block = max(1, BLOCK // per_state)
@@ -135,28 +134,13 @@ def forecast_requirements(
                     years=time_to_expiry[horizon],
                     index=spot,
                 )
-                balance = _coins_of(line, weights, coins) + settled_coins(chain, rows, line, moved, weights)
+                balance = coins_of(line, weights, coins) + settled_coins(chain, rows, line, moved, weights)
                 held = _holdings(line, moved, np.where(moved.years > 0.0, weights, 0.0), balance, p)
                 states = line.option_states(moved)
                 found = assess(states, worths(states, p), held, p)
                 initial[part, horizon] += found.initial_margin
                 maintenance[part, horizon] += found.maintenance_margin
     return initial, maintenance
-
-
-def settled_coins(chain: Chain, rows: ndarray, line: Lines, moved: Moved, weights: Weights) -> PerAccount:
-    """Coins paid until a moved state: P&L of inverse lines, N (1/F₀ − 1/F), and expired options' max(±(F − K), 0)/F."""
-    forward = moved.forward[:, line.linears]
-    before = chain.forward[rows[line.linears]]
-    size = np.where(line.is_inverse, line.linear_size, 0.0)
-    paid = (size * (1.0 / before - 1.0 / forward)) @ weights[:, line.linears].T
-    has_expired = (moved.years[line.options] <= 0.0) & line.pays_coin
-    if np.any(has_expired):
-        final = moved.forward[:, line.options]
-        side = np.where(line.is_call, 1.0, -1.0)
-        payoff = np.maximum(side * (final - line.strike), 0.0) / final * line.option_size * has_expired
-        paid = paid + payoff @ weights[:, line.options].T
-    return paid
 
 
 def subgradient(chain: Chain, account: Account, rules: RuleSet, rows: Int[ndarray, " row"]) -> Float[ndarray, " row"]:
@@ -171,8 +155,8 @@ def subgradient(chain: Chain, account: Account, rules: RuleSet, rows: Int[ndarra
     every = np.union1d(held_rows(chain, [account]), rows)
     quantities, coins = contracts(chain, [account], every), coin_balances([account], p)
     slope = np.zeros(len(every))
-    for line in _all_lines(chain, every, coins):
-        _add_slopes(slope, chain, every, line, quantities, _coins_of(line, quantities, coins), p)
+    for line in all_lines(chain, every, coins):
+        _add_slopes(slope, chain, every, line, quantities, coins_of(line, quantities, coins), p)
     return slope[np.searchsorted(every, rows)]
 
 
@@ -195,17 +179,6 @@ def net_margin(portfolio: NetPortfolio, parameters: NetPortfolioParameters) -> N
     return net_margin_of(
         portfolio.underlying, states, held, found, equity_usd=own, collateral_usd=collateral_usd, p=parameters
     )
-
-
-def _all_lines(chain: Chain, rows: ndarray, coins: Mapping[str, ndarray]) -> list[Lines]:
-    parts = {part.underlying: part for part in lines(chain, rows)}
-    return [parts.get(name) or no_lines(name) for name in names_of(list(parts.values()), coins)]
-
-
-def _coins_of(line: Lines, weights: Weights, coins: Mapping[str, ndarray]) -> Float[ndarray, " account"]:
-    """Collateral coins of an underlying: balances and spot contracts."""
-    spots = weights[:, line.spots] @ line.spot_size
-    return spots + coins.get(line.underlying, 0.0)
 
 
 def _add_slopes(

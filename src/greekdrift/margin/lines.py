@@ -1,4 +1,4 @@
-"""Rows of a chain as the net-portfolio model reads them: columns per underlying, per contract.
+"""Rows of a chain as the scenario forms read them: columns per underlying, per contract.
 
 Same reading as `margin.naive.portfolios`, vectorised: options at the mark volatility and their row's forward,
 rate 0, all confidences 1, stable price 1; those that pay in the coin are worth index/forward of their Black
@@ -174,6 +174,35 @@ def no_lines(underlying: str) -> Lines:
         is_inverse=np.zeros(0, dtype=np.bool_),
         spot_size=empty,
     )
+
+
+def all_lines(chain: Chain, rows: ndarray, coins: Mapping[str, ndarray]) -> list[Lines]:
+    """The lines of some rows and of underlyings of which only coins are held, by underlying."""
+    parts = {part.underlying: part for part in lines(chain, rows)}
+    return [parts.get(name) or no_lines(name) for name in names_of(list(parts.values()), coins)]
+
+
+def coins_of(line: Lines, weights: Weights, coins: Mapping[str, ndarray]) -> Float[ndarray, " account"]:
+    """Collateral coins of an underlying: balances and spot contracts."""
+    spots = weights[:, line.spots] @ line.spot_size
+    return spots + coins.get(line.underlying, 0.0)
+
+
+def settled_coins(
+    chain: Chain, rows: ndarray, line: Lines, moved: Moved, weights: Weights
+) -> Float[ndarray, "state account"]:
+    """Coins paid until a moved state: P&L of inverse lines, N (1/F₀ − 1/F), and expired options' max(±(F − K), 0)/F."""
+    forward = moved.forward[:, line.linears]
+    before = chain.forward[rows[line.linears]]
+    size = np.where(line.is_inverse, line.linear_size, 0.0)
+    paid = (size * (1.0 / before - 1.0 / forward)) @ weights[:, line.linears].T
+    has_expired = (moved.years[line.options] <= 0.0) & line.pays_coin
+    if np.any(has_expired):
+        final = moved.forward[:, line.options]
+        side = np.where(line.is_call, 1.0, -1.0)
+        payoff = np.maximum(side * (final - line.strike), 0.0) / final * line.option_size * has_expired
+        paid = paid + payoff @ weights[:, line.options].T
+    return paid
 
 
 def _lines(chain: Chain, rows: ndarray, underlying: str) -> Lines:

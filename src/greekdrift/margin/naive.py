@@ -9,6 +9,7 @@ from math import copysign, erfc, exp, fsum, inf, log, sqrt
 
 from greekdrift.book import Account, Chain, Kind
 from greekdrift.book.collateral import Role
+from greekdrift.book.matrix_rules import MatrixOption
 from greekdrift.book.rules import (
     BASIS,
     NetCollateral,
@@ -21,7 +22,7 @@ from greekdrift.book.rules import (
     SkewScenario,
     net_parameters,
 )
-from greekdrift.book.scenario_terms import VolatilityMove
+from greekdrift.book.scenario_terms import VolatilityMove, VolatilityTerms
 from greekdrift.errors import BookError
 from greekdrift.margin.result import MarginResult, NetMargin
 from greekdrift.units import DAYS_PER_YEAR, SECONDS_PER_YEAR, stamp
@@ -133,16 +134,13 @@ def net_margin(portfolio: NetPortfolio, parameters: NetPortfolioParameters) -> N
     )
 
 
-def shocked_volatility(
-    volatility: float, time_to_expiry: float, move: VolatilityMove, parameters: NetPortfolioParameters
-) -> float:
+def shocked_volatility(volatility: float, time_to_expiry: float, move: VolatilityMove, terms: VolatilityTerms) -> float:
     """A volatility after a scenario's move, by the power law of `VolatilityTerms`.
 
     >>> from greekdrift.config import load_rules
-    >>> shocked_volatility(0.5, 30.0 / 365.0, VolatilityMove.UP, load_rules("derive_pm2").parameters)
+    >>> shocked_volatility(0.5, 30.0 / 365.0, VolatilityMove.UP, load_rules("derive_pm2").parameters.volatility)
     0.75
     """
-    terms = parameters.volatility
     days = time_to_expiry * DAYS_PER_YEAR
     power = terms.short_power if days <= 30.0 else terms.long_power
     multiple = (30.0 / max(days, terms.floor_days)) ** power
@@ -180,7 +178,7 @@ def static_discount(expiry: NetExpiry, p: NetPortfolioParameters) -> tuple[float
     return long, min(exp(rate * years), short)
 
 
-def black_price(option: NetOption, *, forward: float, volatility: float, time_to_expiry: float) -> float:
+def black_price(option: NetOption | MatrixOption, *, forward: float, volatility: float, time_to_expiry: float) -> float:
     """Undiscounted Black price at a shocked forward and volatility; the intrinsic value where nothing can happen."""
     side = 1.0 if option.is_call else -1.0
     deviation = volatility * sqrt(max(time_to_expiry, 0.0))
@@ -189,6 +187,16 @@ def black_price(option: NetOption, *, forward: float, volatility: float, time_to
     d1 = log(forward / option.strike) / deviation + 0.5 * deviation
     d2 = d1 - deviation
     return side * (forward * _normal(side * d1) - option.strike * _normal(side * d2))
+
+
+def black_delta(option: MatrixOption, *, forward: float, volatility: float, time_to_expiry: float) -> float:
+    """Slope of the undiscounted Black price in the forward; where nothing can happen 1 in the money, half at it."""
+    side = 1.0 if option.is_call else -1.0
+    deviation = volatility * sqrt(max(time_to_expiry, 0.0))
+    if deviation <= 0.0:
+        inside = side * (forward - option.strike)
+        return side * (0.5 if inside == 0.0 else float(inside > 0.0))
+    return side * _normal(side * (log(forward / option.strike) / deviation + 0.5 * deviation))
 
 
 def _normal(x: float) -> float:
@@ -271,7 +279,7 @@ def _scenario_pnl(
             value = _value(
                 expiry,
                 scenario.spot,
-                lambda option, years=years, move=move: shocked_volatility(option.volatility, years, move, p),  # type: ignore[misc]
+                lambda option, years=years, move=move: shocked_volatility(option.volatility, years, move, p.volatility),  # type: ignore[misc]
             )
             gains.append(value * (long if value >= 0.0 else short) - mark)
         found[scenario.label] = scenario.damping * fsum(gains)

@@ -4,14 +4,20 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from greekdrift.book import Account, Chain
+from greekdrift.book.matrix_rules import MatrixParameters
 from greekdrift.book.rules import NetPortfolioParameters, RuleSet
 from greekdrift.errors import ConfigError
-from greekdrift.margin import naive
+from greekdrift.margin import matrix_naive, naive
 from greekdrift.margin.result import MarginResult
 
 Truth = Callable[[Chain, Account, RuleSet], MarginResult]
 
-FORMS: Mapping[type, Truth] = MappingProxyType({NetPortfolioParameters: naive.requirement})
+FORMS: Mapping[type, Truth] = MappingProxyType(
+    {
+        NetPortfolioParameters: naive.requirement,
+        MatrixParameters: matrix_naive.requirement,
+    }
+)
 """The slow truth of the rule sets whose parameters are of a type."""
 
 

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from greekdrift.book.rules import NetPortfolioParameters
-from greekdrift.book.scenario_terms import VolatilityMove
+from greekdrift.book.scenario_terms import VolatilityMove, VolatilityTerms
 from greekdrift.errors import CalculationError
 from greekdrift.greeks import compute
 from greekdrift.units import DAYS_PER_YEAR, SECONDS_PER_YEAR
@@ -64,7 +64,7 @@ def worths(at: OptionStates, p: NetPortfolioParameters) -> Worths:
         [1.0, p.basis.up, p.basis.down, *(one.spot for one in p.scenarios), *(1.0 for _ in p.skew_scenarios)]
     )
     volatilities = [at.volatility, at.volatility, at.volatility]
-    by_move = {move: moved_volatility(at.volatility, at.years, move, p) for move in VolatilityMove}
+    by_move = {move: moved_volatility(at.volatility, at.years, move, p.volatility) for move in VolatilityMove}
     volatilities += [by_move[one.volatility] for one in p.scenarios]
     volatilities += [at.volatility * multiplier for multiplier in skew_multipliers(at, p)]
     fixed = np.clip(1.0 - at.years * SECONDS_PER_YEAR / AVERAGING_SECONDS, 0.0, 1.0)
@@ -88,17 +88,16 @@ def worths(at: OptionStates, p: NetPortfolioParameters) -> Worths:
     )
 
 
-def moved_volatility(volatility: States, years: Options, move: VolatilityMove, p: NetPortfolioParameters) -> States:
+def moved_volatility(volatility: States, years: Options, move: VolatilityMove, terms: VolatilityTerms) -> States:
     """Volatilities after a move, by the power law of `VolatilityTerms`.
 
     >>> from greekdrift.config import load_rules
-    >>> p = load_rules("derive_pm2").parameters
-    >>> moved_volatility(np.array([[0.5, 0.1]]), np.array([30.0, 30.0]) / 365.0, VolatilityMove.UP, p)
+    >>> terms = load_rules("derive_pm2").parameters.volatility
+    >>> moved_volatility(np.array([[0.5, 0.1]]), np.array([30.0, 30.0]) / 365.0, VolatilityMove.UP, terms)
     array([[0.75, 0.45]])
     """
     if move is VolatilityMove.NONE:
         return volatility
-    terms = p.volatility
     days = years * DAYS_PER_YEAR
     power = np.where(days <= 30.0, terms.short_power, terms.long_power)
     multiple = (30.0 / np.maximum(days, terms.floor_days)) ** power

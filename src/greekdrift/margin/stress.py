@@ -16,9 +16,14 @@ from dataclasses import replace
 import numpy as np
 
 from greekdrift.book import Chain
-from greekdrift.book.position_rules import PositionParameters
-from greekdrift.book.rules import STRESS_TOLERANCE, NetPortfolioParameters, RuleSet
-from greekdrift.book.scenario_terms import SpotScenario, Table
+from greekdrift.book.rules import (
+    STRESS_TOLERANCE,
+    Parameters,
+    RuleSet,
+    stressed_labels,
+    stressed_scenarios,
+    volatility_terms,
+)
 from greekdrift.margin.shocks import AVERAGING_SECONDS, moved_volatility
 from greekdrift.units import SECONDS_PER_YEAR
 
@@ -30,20 +35,28 @@ def stressed_chains(chain: Chain, rules: RuleSet) -> Mapping[str, Chain]:
 
     Inside the settlement window only the floating part of a forward moves. Marks and quotes stay as they are, and so
     do the accounts: what inverse lines pay in coin on the way is N (1/F₀ − 1/F₁), to be added by the caller.
-    A rule set of positions has no scenarios, and no stressed states.
+    A rule set of positions has no scenarios, and no stressed states; an underlying without states stays as it is.
     """
-    p = rules.parameters
-    if isinstance(p, PositionParameters):
-        return {}
-    return {one.label: _moved(chain, one, p) for one in p.scenarios if one.table is Table.REGULAR}
+    return {label: _moved(chain, label, rules.parameters) for label in stressed_labels(rules.parameters)}
 
 
-def _moved(chain: Chain, scenario: SpotScenario, p: NetPortfolioParameters) -> Chain:
+def _moved(chain: Chain, label: str, p: Parameters) -> Chain:
+    names = {*chain.underlyings, *chain.index_price}
+    found = {name: one for name in names for one in stressed_scenarios(p, name) if one.label == label}
+    spot, volatility = np.ones(len(chain)), np.array(chain.mark_iv)
+    for name in chain.underlyings:
+        scenario, terms = found.get(name), volatility_terms(p, name) if name in found else None
+        if scenario is None or terms is None:
+            continue
+        mine = chain.underlying == name
+        spot[mine] = scenario.spot
+        volatility[mine] = moved_volatility(chain.mark_iv[mine], chain.time_to_expiry[mine], scenario.volatility, terms)
     fixed = np.clip(1.0 - chain.time_to_expiry * SECONDS_PER_YEAR / AVERAGING_SECONDS, 0.0, 1.0)
-    volatility = moved_volatility(chain.mark_iv, chain.time_to_expiry, scenario.volatility, p)
     return replace(
         chain,
-        forward=chain.forward * ((1.0 - fixed) * scenario.spot + fixed),
+        forward=chain.forward * ((1.0 - fixed) * spot + fixed),
         mark_iv=np.where(chain.is_option, volatility, np.nan),
-        index_price={name: price * scenario.spot for name, price in chain.index_price.items()},
+        index_price={
+            name: price * (found[name].spot if name in found else 1.0) for name, price in chain.index_price.items()
+        },
     )

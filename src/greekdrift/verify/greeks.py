@@ -11,8 +11,7 @@ import numpy as np
 from numpy import ndarray
 
 from greekdrift.book import Account, Band, Chain, Instrument, Kind, Mandate, View
-from greekdrift.book.position_rules import PositionParameters
-from greekdrift.book.rules import Parameters, RuleSet
+from greekdrift.book.rules import Parameters, RuleSet, stressed_labels, stressed_scenarios, volatility_terms
 from greekdrift.book.scenario_terms import SpotScenario, Table, VolatilityMove
 from greekdrift.greeks import black, higher, settlement
 from greekdrift.margin.naive import AVERAGING_SECONDS, shocked_volatility
@@ -35,7 +34,10 @@ QUANTITIES: Mapping[str, Callable[[black.Options], ndarray]] = {
     "strike_gamma": black.strike_gamma,
 }
 
-NOW = SpotScenario(label="now", table=Table.REGULAR, spot=1.0, volatility=VolatilityMove.NONE, damping=1.0)
+NOW = "now"
+"""Label of the market as it is; an underlying without a scenario of a label stays as it is, too."""
+
+_UNMOVED = SpotScenario(label=NOW, table=Table.REGULAR, spot=1.0, volatility=VolatilityMove.NONE, damping=1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +73,9 @@ class Line:
 
 
 def band_values(
-    chain: Chain, account: Account, mandate: Mandate, rules: RuleSet, states: Sequence[SpotScenario] = (NOW,)
+    chain: Chain, account: Account, mandate: Mandate, rules: RuleSet, states: Sequence[str] = (NOW,)
 ) -> tuple[dict[str, Value], ...]:
-    """Value of each band by label, in each state of the market: spot × `spot`, every volatility moved.
+    """Value of each band by label, in each state of the market, spot and volatilities moved as the scenario.
 
     Conventions as in `book.View` and `Band`: delta on the forward (usd), less the premium in coin (net), as
     d(equity in USD)/dS with the coin equity (collateral); in a moved state the coin equity includes what inverse
@@ -86,36 +88,52 @@ def band_values(
     )
 
 
-def stressed_states(rules: RuleSet) -> tuple[SpotScenario, ...]:
-    """The fixed stressed states of a rule set: the regular range of its scenarios; none where it has no scenarios."""
-    p = rules.parameters
-    return () if isinstance(p, PositionParameters) else tuple(one for one in p.scenarios if one.table is Table.REGULAR)
+def stressed_states(rules: RuleSet) -> tuple[str, ...]:
+    """Labels of a rule set's fixed stressed states: the regular range of its scenarios; none where it has none."""
+    return stressed_labels(rules.parameters)
+
+
+def _state(label: str, underlying: str, p: Parameters) -> SpotScenario:
+    """The move of an underlying in a state."""
+    found = [one for one in stressed_scenarios(p, underlying) if one.label == label]
+    return found[0] if found else _UNMOVED
 
 
 def _volatility(chain: Chain, row: int, state: SpotScenario, p: Parameters) -> float:
     """Volatility of an option in a state."""
     volatility = float(chain.mark_iv[row])
-    if state.volatility is VolatilityMove.NONE or isinstance(p, PositionParameters):
+    if state.volatility is VolatilityMove.NONE:
         return volatility
-    return shocked_volatility(volatility, float(chain.time_to_expiry[row]), state.volatility, p)
+    terms = volatility_terms(p, str(chain.underlying[row]))
+    years = float(chain.time_to_expiry[row])
+    return volatility if terms is None else shocked_volatility(volatility, years, state.volatility, terms)
 
 
 def _lines(
-    chain: Chain, account: Account, names: list[str], parameters: Parameters, states: Sequence[SpotScenario]
+    chain: Chain, account: Account, names: list[str], parameters: Parameters, states: Sequence[str]
 ) -> list[list[Line]]:
     """The lines of an account in each state; all options of all states go through the calculator together."""
     rows = [chain.row_of[position.instrument.name] for position in account.positions]
     years, before = chain.time_to_expiry[rows], chain.forward[rows]
-    index = np.array([chain.index[rows] * state.spot for state in states])
+    moves = [[_state(label, str(chain.underlying[row]), parameters) for row in rows] for label in states]
+    spot = np.array([[one.spot for one in moved] for moved in moves])
+    index = np.array([chain.index[rows] * moved for moved in spot])
     window = chain.settlement_window
     share = np.array([min(one / window, 1.0) if window > 0.0 else 1.0 for one in years.tolist()])
     fixed = np.clip(1.0 - years * SECONDS_PER_YEAR / AVERAGING_SECONDS, 0.0, 1.0)
-    forward = np.array([before * ((1.0 - fixed) * state.spot + fixed) for state in states])
+    forward = np.array([before * ((1.0 - fixed) * moved + fixed) for moved in spot])
     price, greeks = np.zeros(forward.shape), {name: np.zeros(forward.shape) for name in names}
     is_option = np.array([position.instrument.is_option for position in account.positions], dtype=np.bool_)
     options = [row for row in rows if chain.is_option[row]]
     if options:
-        volatility = [[_volatility(chain, row, one, parameters) for row in options] for one in states]
+        volatility = [
+            [
+                _volatility(chain, row, one, parameters)
+                for row, one in zip(rows, moved, strict=True)
+                if chain.is_option[row]
+            ]
+            for moved in moves
+        ]
         strike = [one.instrument.strike or np.nan for one in account.positions if one.instrument.is_option]
         calls = np.array([bool(position.instrument.is_call) for position in account.positions])[is_option]
         found = _options(

@@ -65,8 +65,8 @@ def cost_usd(order: Order, chain: Chain, venue: Venue) -> float:
 
 
 def _state(case: Case, account: Account) -> State:
-    now, *moved = band_values(case.chain, account, case.mandate, case.rules, (NOW, *stressed_states(case.rules)))
-    labels = [one.label for one in stressed_states(case.rules)]
+    labels = stressed_states(case.rules)
+    now, *moved = band_values(case.chain, account, case.mandate, case.rules, (NOW, *labels))
     return State(
         account=account,
         greeks=now,
