@@ -110,8 +110,8 @@ class MarginResults:
 
     `unit` is each book's mean initial margin at rows known before the first test: losses and reserves are counted in
     it, so that every book weighs alike. `known_at` and `target_known_at` say when a row and its end were known.
-    `log_forward` and `log_volatility` (30 days, or the panel's own level) are what simple rules may scale by; `place`
-    says which underlying a book is of.
+    `implied` (30 days, or the panel's own level) and `realised` (exponential, 0.94 a day) are annual volatilities that
+    simple rules may scale by; `place` says which underlying a book is of.
     """
 
     settings: Settings
@@ -126,9 +126,8 @@ class MarginResults:
     as_of: Shaped[ndarray, " row"]
     known_at: Shaped[ndarray, " row"]
     target_known_at: Shaped[ndarray, " row"]
-    hours: Float[ndarray, " row"]
-    log_forward: Float[ndarray, "row underlying"]
-    log_volatility: Float[ndarray, "row underlying"]
+    implied: Float[ndarray, "row underlying"]
+    realised: Float[ndarray, "row underlying"]
     truth: MarginTruth
     scores: Mapping[str, MarginScores]
     dropped: Mapping[str, int]
@@ -146,8 +145,8 @@ class MarginResults:
 
     @property
     def level(self) -> Float[ndarray, " origin"]:
-        """Mean log volatility at each origin, for reading results by regime."""
-        return self.log_volatility[self.tested].mean(axis=1)
+        """Mean log implied volatility at each origin, for reading results by regime."""
+        return np.log(self.implied[self.tested]).mean(axis=1)
 
     @property
     def unit(self) -> Float[ndarray, " book"]:

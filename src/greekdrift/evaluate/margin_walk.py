@@ -22,6 +22,7 @@ from greekdrift.evaluate.walk import Progress, seed_of
 from greekdrift.features.books import book_names, reference_books
 from greekdrift.features.panel import Panel
 from greekdrift.forecast.forecaster import Forecaster, Predictor
+from greekdrift.forecast.memory import memory, moves
 from greekdrift.greeks.exposure import weights
 from greekdrift.margin.ahead import ahead, came
 from greekdrift.margin.engine import requirements
@@ -30,6 +31,7 @@ from greekdrift.score import crps, quantile
 from greekdrift.surface.fit import fit
 from greekdrift.surface.revalue import revalue
 
+DAILY_DECAY = 0.94
 LEVEL_FACTORS = ("atm_30", "atm_7", "atm_14")
 
 
@@ -157,7 +159,7 @@ class _Walk:
         scores: Mapping[str, MarginScores],
         truth: MarginTruth,
     ) -> None:
-        desk, surface = self._desk(row), None
+        desk = self._desk(row)
         present = np.flatnonzero(self.plan.target[row] != NONE)
         if present[-1] != len(self.settings.grid) - 1:
             return
@@ -217,9 +219,8 @@ class _Walk:
             as_of=panel.as_of,
             known_at=panel.known_at,
             target_known_at=plan.target_known_at,
-            hours=panel.hours,
-            log_forward=panel.factor("forward"),
-            log_volatility=panel.factor(level),
+            implied=np.exp(panel.factor(level)),
+            realised=recent_volatility(panel),
             truth=truth,
             scores=scores,
             dropped={
@@ -231,6 +232,19 @@ class _Walk:
                 ),
             },
         )
+
+
+def recent_volatility(panel: Panel) -> Float[ndarray, "row underlying"]:
+    """Annual volatility of the forward, an exponential average of squared returns with a weight of 0.94 a day.
+
+    NaN before anything has moved.
+    Timing: of returns that ended at a row or before. Source: RiskMetrics (1996).
+    """
+    known = memory(moves(panel), np.array([-24.0 / np.log(DAILY_DECAY)]))
+    forward = panel.factors.index("forward")
+    power, mass = known.power[:, 0, :, forward], known.mass[:, 0, :, forward]
+    hourly = np.divide(power, mass, out=np.full(power.shape, np.nan), where=(mass > 0.0) & (power > 0.0))
+    return np.sqrt(hourly * panel.hours_per_year)
 
 
 def fall_that_came(desk: Desk, later: Chain, rules: RuleSet) -> Float[ndarray, " account"]:

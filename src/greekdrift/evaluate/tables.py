@@ -66,12 +66,12 @@ def primary(card: "Scorecard", hours: float) -> Table:
         columns += [f"/ {bar} [95 %]", "t"]
     rows = []
     for name in (*card.forecasters, NO_CHANGE):
-        row = [name, _number(card.find(name, hours, "loss", "clock"))]
+        row = [name, number(card.find(name, hours, "loss", "clock"))]
         for bar in bars:
             loss = card.find(name, hours, "loss", bar)
-            row += [_interval(loss), statistic(loss)]
-        row.append(_number(card.find(name, hours, "in the confidence set")))
-        row += [_share(card.find(name, hours, f"coverage {level}")) for level in ("50", "80", "95")]
+            row += [interval(loss), statistic(loss)]
+        row.append(number(card.find(name, hours, "in the confidence set")))
+        row += [share(card.find(name, hours, f"coverage {level}")) for level in ("50", "80", "95")]
         first = card.find(name, hours, "loss", card.bar)
         rows.append((*row, str(first.n) if first else MISSING))
     return Table(
@@ -88,7 +88,7 @@ def joint(card: "Scorecard", hours: float) -> Table:
         row = [name]
         for metric in ("energy", "variogram", "quantile loss"):
             found = card.find(name, hours, metric, card.bar)
-            row += [_interval(found), statistic(found)]
+            row += [interval(found), statistic(found)]
         rows.append(tuple(row))
     scores = [f"{metric} / {card.bar} [95 %]" for metric in ("energy", "variogram", "quantile loss")]
     columns = ("forecaster", *(word for one in scores for word in (one, "t")))
@@ -103,11 +103,11 @@ def breaches(card: "Scorecard", hours: float) -> Table:
     rows = []
     for name in card.forecasters:
         brier = card.find(name, hours, "brier", card.bar)
-        row = [name, _skill(brier), statistic(brier), _skill(card.find(name, hours, "brier", "historical"))]
-        row.append(_number(card.find(name, hours, "log score", card.bar)))
+        row = [name, skill(brier), statistic(brier), skill(card.find(name, hours, "brier", "historical"))]
+        row.append(number(card.find(name, hours, "log score", card.bar)))
         timed = card.find(name, hours, "breach time", card.bar)
-        row += [_interval(timed), statistic(timed)] if is_last else []
-        rows.append((*row, _number(card.find(name, hours, "calibration error"))))
+        row += [interval(timed), statistic(timed)] if is_last else []
+        rows.append((*row, number(card.find(name, hours, "calibration error"))))
     return Table(title=f"{hours:g} h, breaches of the band", columns=(*columns, "cal. error"), rows=tuple(rows))
 
 
@@ -116,8 +116,8 @@ def state(card: "Scorecard", hours: float) -> Table:
     rows = [
         (
             name,
-            *(_interval(card.find(name, hours, f"crps {one}", card.bar)) for one in card.factors),
-            *(_skill(card.find(name, hours, f"square {one}", NO_CHANGE)) for one in card.factors),
+            *(interval(card.find(name, hours, f"crps {one}", card.bar)) for one in card.factors),
+            *(skill(card.find(name, hours, f"square {one}", NO_CHANGE)) for one in card.factors),
         )
         for name in card.forecasters
     ]
@@ -133,7 +133,7 @@ def quantities(card: "Scorecard", hours: float) -> Table:
     """Ratio to the bar quantity by quantity."""
     names = (*card.forecasters, NO_CHANGE)
     rows = [
-        (name, *(_interval(card.find(name, hours, f"loss {one}", card.bar)) for one in QUANTITIES)) for name in names
+        (name, *(interval(card.find(name, hours, f"loss {one}", card.bar)) for one in QUANTITIES)) for name in names
     ]
     return Table(
         title=f"{hours:g} h, ratio to {card.bar} by quantity (cells: no claim rests on one)",
@@ -148,7 +148,7 @@ def books(card: "Scorecard", hours: float) -> Table:
     found = [one.metric.removeprefix(prefix) for one in card.measures if one.metric.startswith(prefix)]
     shown = [name for name in card.forecasters if name != card.bar]
     rows = [
-        (book, *(_interval(card.find(name, hours, prefix + book, card.bar)) for name in shown))
+        (book, *(interval(card.find(name, hours, prefix + book, card.bar)) for name in shown))
         for book in dict.fromkeys(found)
     ]
     return Table(
@@ -166,7 +166,7 @@ def coverage(card: "Scorecard", hours: float) -> Table:
         (
             group,
             *(
-                " / ".join(_share(card.find(name, hours, f"coverage {level} {group}")) for level in ("80", "95"))
+                " / ".join(share(card.find(name, hours, f"coverage {level} {group}")) for level in ("80", "95"))
                 for name in card.forecasters
             ),
         )
@@ -182,7 +182,7 @@ def coverage(card: "Scorecard", hours: float) -> Table:
 def widths(card: "Scorecard", hours: float) -> Table:
     """Mean width of the central intervals over the training scale: narrow is good only where coverage holds."""
     rows = [
-        (name, *(_number(card.find(name, hours, f"width {level}")) for level in ("50", "80", "95")))
+        (name, *(number(card.find(name, hours, f"width {level}")) for level in ("50", "80", "95")))
         for name in card.forecasters
     ]
     return Table(
@@ -253,11 +253,13 @@ def aligned(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _number(one: Measure | None) -> str:
+def number(one: Measure | None) -> str:
+    """Value to three decimals, a dash where nothing was measured."""
     return MISSING if one is None else f"{one.value:.3f}"
 
 
-def _interval(one: Measure | None) -> str:
+def interval(one: Measure | None) -> str:
+    """Value and its interval, where there is one."""
     if one is None:
         return MISSING
     if one.lower is None or one.upper is None:
@@ -270,11 +272,12 @@ def statistic(one: Measure | None) -> str:
     return MISSING if one is None or one.statistic is None else f"{one.statistic:+.1f}"
 
 
-def _share(one: Measure | None) -> str:
+def share(one: Measure | None) -> str:
+    """Value as a percentage."""
     return MISSING if one is None else f"{100.0 * one.value:.1f} %"
 
 
-def _skill(one: Measure | None) -> str:
+def skill(one: Measure | None) -> str:
     """Brier skill, 1 − ratio, with its interval."""
     if one is None:
         return MISSING
