@@ -37,6 +37,15 @@ VENUE_FACTOR = {
 """Internal value × factor = venue value (vega and rho per point, theta, charm and color per day)."""
 
 
+def counted(count: int, one: str, several: str = "") -> str:
+    """A number, with commas, and its noun: `one`, or `several` (by default with an s) for all but one.
+
+    >>> counted(1, "snapshot"), counted(1200, "row"), counted(0, "batch", "batches")
+    ('1 snapshot', '1,200 rows', '0 batches')
+    """
+    return f"{count:,} {one if count == 1 else several or one + 's'}"
+
+
 def instant(text: str) -> datetime:
     """Aware UTC datetime from ISO 8601 text; a time without an offset is refused.
 

@@ -107,7 +107,7 @@ def test_one_snapshot_is_collected_and_used(run: Callable, address: str, tmp_pat
     assert greeks.code == 0, greeks.err
     assert run("data", "validate", folder).code == 0
     again = run("collect", "deribit", "--once", "--out", folder, "--base-url", address, "--currency", "eth,btc")
-    assert "continues after 1 batches" in again.err
+    assert "continues after 1 batch;" in again.err
 
 
 def test_events_as_lines_for_machines(run: Callable, address: str, tmp_path: Path) -> None:

@@ -1,12 +1,14 @@
 """A collected folder is a source like any other: validated, joined, forecast from, watched, data of an experiment."""
 
 import asyncio
+import shutil
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from tests.venue.clock import SharedClock
 from tests.venue.conftest import START
@@ -94,6 +96,27 @@ def test_a_day_of_it_becomes_one_file_with_the_same_chains(run: Callable, place:
     refused = run("data", "import", day, "--map", "a=mark_iv", "--out", tmp_path / "x.parquet")
     assert refused.code == 2
     assert "as it stands" in refused.err
+
+
+def test_a_snapshot_of_one_coin_alone_is_in_the_file_too(run: Callable, place: Path, tmp_path: Path) -> None:
+    day, joined = tmp_path / "day", tmp_path / "day.parquet"
+    shutil.copytree(place / "chains" / "chain" / "date=2026-02-06", day)
+    for file in sorted(day.iterdir())[1:]:
+        file.unlink()
+    first = next(day.iterdir())
+    later = pd.read_parquet(first)
+    for name in ("snapshot_ts_utc", "known_at_utc"):
+        later[name] += pd.Timedelta(hours=1)
+    later[later["underlying"] == "BTC"].to_parquet(day / "chain-later.parquet", index=False)
+    done = run("data", "import", day, "--out", joined)
+    assert done.code == 0, done.err
+    assert "kept, without one of BTC, ETH: 1 snapshot\n" in done.err
+    assert "2 snapshots of BTC, ETH" in done.err
+    one, other = (ParquetSource(str(at), venue=load_venue("deribit"), with_partial=True) for at in (day, joined))
+    assert one.snapshots() == other.snapshots()
+    assert one.partial == other.partial == one.snapshots()[1:]
+    for moment in one.snapshots():
+        assert one.chain(moment).instruments == other.chain(moment).instruments
 
 
 def test_it_is_forecast_from(run: Callable, place: Path) -> None:

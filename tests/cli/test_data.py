@@ -54,6 +54,13 @@ def test_a_simulation_replaces_nothing_unless_told_to(run: Callable, tmp_path: P
     assert len(pd.read_parquet(taken)) > 100
 
 
+def test_an_underlying_named_twice_is_refused(run: Callable, tmp_path: Path) -> None:
+    done = run("data", "simulate", "--days", 1, "--underlyings", "BTC, BTC", "--out", tmp_path / "x.parquet")
+    assert done.code == 2
+    assert "BTC twice" in done.err
+    assert not (tmp_path / "x.parquet").exists()
+
+
 def test_list_names_the_packaged_data(run: Callable) -> None:
     done = run("data", "list")
     assert done.code == 0

@@ -31,13 +31,15 @@ def test_measures_stand_beside_each_other_and_on_a_page(run: Callable, chains: P
     assert 0.1 < found["made BTC"]["volatility"] < 2.0
     text = page.read_text()
     assert "made BTC" in text
-    assert "volatility_of_atm_30" in text
+    assert "volatility of ln σ at the money, 30 days, a year" in text
+    assert "_of_atm" not in text
 
 
 def test_table_and_refusals(run: Callable, chains: Path, chain_file: Path, tmp_path: Path) -> None:
     done = run("data", "facts", chains)
     assert done.code == 0
-    assert "leverage" in done.out
+    assert "correlation of a return and the next |return|" in " ".join(done.out.split())
+    assert "spot_vol" not in done.out
     assert "data simulate" in done.err
     assert run("data", "facts", chain_file).code != 0
     assert run("data", "facts", chains, "--out", tmp_path / "facts.txt").code == 2

@@ -41,6 +41,14 @@ def test_joins_coins_whose_stamps_coincide(chain_file: Path, deribit: Venue):
     assert (both.name, both.clock) == ("parquet", "elapsed")
 
 
+def test_a_snapshot_without_one_of_the_coins_is_kept_on_request(chain_file: Path, deribit: Venue):
+    usual, every = source(chain_file, deribit), source(chain_file, deribit, with_partial=True)
+    assert every.partial == usual.partial
+    assert every.snapshots() == (*usual.snapshots(), *usual.partial)
+    assert every.chain(every.partial[0]).underlyings == ("BTC",)
+    assert every.digest != usual.digest
+
+
 def test_one_coin_has_its_own_stamps(chain_file: Path, deribit: Venue):
     alone = source(chain_file, deribit, underlyings=("BTC",))
     assert len(alone.snapshots()) == 3

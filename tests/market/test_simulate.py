@@ -144,6 +144,11 @@ def test_no_time_no_increment(source: SimulatedSource):
     np.testing.assert_array_equal(drawn.increments, 0.0)
 
 
+def test_an_underlying_named_twice_is_refused_by_name(deribit: Venue):
+    with pytest.raises(ConfigError, match="names ETH twice"):
+        SimulatedSource(venue=deribit, seed=1, days=2.0, underlyings=("BTC", "ETH", "ETH"))
+
+
 def test_one_underlying_of_another_name_needs_a_venue_that_lists_it(deribit: Venue):
     assert SimulatedSource(venue=deribit, seed=1, days=2.0, underlyings=("ETH",)).underlyings == ("ETH",)
     with pytest.raises(ConfigError, match="deribit lists no coin-settled options on SOL"):

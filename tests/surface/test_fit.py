@@ -48,7 +48,8 @@ def test_thin_slices_lean_on_ssvi_and_say_so(chain, n):
     one = thin.slices[0]
     assert (one.method, one.n_quotes) == ("ssvi", n)
     assert [(each.underlying, each.expiry) for each in thin.refused] == [(one.underlying, one.expiry)]
-    assert f"{n} usable quotes" in thin.refused[0].reason
+    assert thin.refused[0].reason.startswith(f"{n} usable quote{'s' * (n != 1)} cannot")
+    assert (thin.refused[0].figure, thin.refused[0].limit) == (n, 5)
     np.testing.assert_allclose(one.atm_volatility, chain.mark_iv[few].mean(), rtol=0.1)
     assert arbitrage.is_butterfly_free(one)
 

@@ -177,24 +177,27 @@ def _keep(parts: "Sequence[pd.DataFrame]", target: Path) -> None:
     from greekdrift.cli.console import writing
     from greekdrift.cli.importing import whole
     from greekdrift.errors import DataError
+    from greekdrift.units import counted
 
     rows = pd.concat(parts, ignore_index=True).sort_values(["event_time_utc", "underlying"], ignore_index=True)
     if rows.empty:
         raise DataError(f"okx answered nothing for {target}: choose an earlier --since; nothing was written.")
-    with writing(target, f"{len(rows):,} rows"), whole(target) as part:
+    with writing(target, counted(len(rows), "row")), whole(target) as part:
         rows.to_parquet(part, index=False) if target.suffix == ".parquet" else rows.to_csv(part, index=False)
 
 
 def _carry_out(made: "Collector", out: Path, what: str, every: str, *, once: bool, quiet: bool, as_json: bool) -> None:
     """Runs a collector and says what it did."""
     from greekdrift.cli.console import lead, say, table
+    from greekdrift.units import counted
 
     found = made.recovery
     if not (quiet or as_json):
         if found.batches or found.quarantined or found.torn_bytes:
             say(
-                f"{out}: continues after {found.batches:,} batches; {found.read:,} files were read again, "
-                f"{len(found.quarantined)} went to quarantine"
+                f"{out}: continues after {counted(found.batches, 'batch', 'batches')}; "
+                f"read again: {counted(found.read, 'file')}, "
+                f"to quarantine: {counted(len(found.quarantined), 'file')}"
             )
         say(f"collecting {what} into {out}, a snapshot every {every}; Ctrl-C ends it")
     tally = _run(made, count=1 if once else None)

@@ -76,6 +76,7 @@ def simulate(
     from greekdrift.errors import InputError
     from greekdrift.market.parquet import write_chain
     from greekdrift.market.simulate import SimulatedSource
+    from greekdrift.units import counted
 
     options.keep_apart((out, events), ())
     if events is not None and model == "ssvi":
@@ -86,16 +87,16 @@ def simulate(
     names = tuple(name.strip() for name in underlyings.split(",") if name.strip())
     source = SimulatedSource(venue=load_venue(venue), seed=seed, underlyings=names, days=days, model=model)
     chains = []
-    with progress(f"simulating {len(source.snapshots())} chains") as advance:
+    with progress(f"simulating {counted(len(source.snapshots()), 'chain')}") as advance:
         for at, moment in enumerate(source.snapshots()):
             chains.append(source.chain(moment))
             advance(at + 1, len(source.snapshots()))
-    with writing(out, f"{len(chains)} simulated snapshots of {', '.join(source.underlyings)}, seed {seed}"):
+    with writing(out, f"{counted(len(chains), 'simulated snapshot')} of {', '.join(source.underlyings)}, seed {seed}"):
         write_chain(chains, out)
     if events is not None:
         from greekdrift.durable import write_durably
 
-        with writing(events, f"{len(source.events)} scheduled events"):
+        with writing(events, counted(len(source.events), "scheduled event")):
             lines = [f"release,{at},{since}" for at, since in source.events.items()]
             write_durably(events, "\n".join(["name,at,announced_at", *lines, ""]).encode())
     lead(f"greekdrift data validate {out}")

@@ -18,6 +18,7 @@ from greekdrift.forecast.forecaster import Forecaster
 from greekdrift.market.series import Series
 from greekdrift.market.series_store import histories
 from greekdrift.market.source import Source
+from greekdrift.units import counted
 
 
 def source_of(experiment: Experiment) -> Source:
@@ -34,7 +35,7 @@ def carried(experiment: Experiment | None) -> tuple[Feature, ...]:
 def panel_of(source: Source, runs: Path, *, experiment: Experiment | None = None) -> Panel:
     """The panel of a source with an experiment's own features; fitted states are kept in the folder of runs."""
     read = {} if experiment is None else histories_of(experiment, cache=runs / "cache")
-    with progress(f"fitting the surfaces of {len(source.snapshots())} snapshots") as advance:
+    with progress(f"fitting the surfaces of {counted(len(source.snapshots()), 'snapshot')}") as advance:
         panel = build_panel(
             source, cache=runs / "cache", progress=advance, features=carried(experiment), histories=read
         )

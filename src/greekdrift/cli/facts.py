@@ -31,6 +31,7 @@ def command(
     """
     from greekdrift.cli.console import lead, table, write_json, writing
     from greekdrift.config import load_venue
+    from greekdrift.features.facts import said
 
     options.needs_matplotlib(out)
     options.keep_apart((out,), (path, beside))
@@ -41,7 +42,8 @@ def command(
         if file is not None
         for one in _facts(file, market, hours)
     }
-    rows = [(name, *(one.measures[name] for one in found.values())) for name in next(iter(found.values())).measures]
+    measures = next(iter(found.values())).measures
+    rows = [(said(name), *(one.measures[name] for one in found.values())) for name in measures]
     counts = ("changes", *(one.count for one in found.values()))
     if as_json:
         write_json(

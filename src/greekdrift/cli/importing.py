@@ -161,9 +161,10 @@ def _table(file: Path, form: "Form", out: Path | None, wanted: _Wanted) -> None:
     from greekdrift.market.layout import laid_out
     from greekdrift.market.mapping import translate
     from greekdrift.market.parquet import ParquetSource
+    from greekdrift.units import counted
 
     raw = foreign.read(file, form)
-    title = f"{file.name}: {form}, {len(raw):,} rows"
+    title = f"{file.name}: {form}, {counted(len(raw), 'row')}"
     whole_table = laid_out(raw, constants=wanted.constants, where=file.name)
     for one in whole_table.said:
         say(one)
@@ -187,12 +188,12 @@ def _table(file: Path, form: "Form", out: Path | None, wanted: _Wanted) -> None:
             chains = [source.chain(moment) for moment in source.snapshots()]
     taken = sum(report.count for reports in source.dropped.values() for report in reports)
     if source.partial:
-        say(f"{len(source.partial):,} snapshots lack one of {', '.join(source.underlyings)} and are left out")
+        say(f"left out, without one of {', '.join(source.underlyings)}: {counted(len(source.partial), 'snapshot')}")
     if taken:
-        say(f"{taken:,} quotes were taken out by --drop")
+        say(f"taken out by --drop: {counted(taken, 'quote')}")
     if _is_scattered(rows):
         say(f"{SCATTERED} Give each row the time of its snapshot, or a cadence with --every")
-    _write(chains, out, f"{len(chains):,} snapshots of {', '.join(source.underlyings)}")
+    _write(chains, out, f"{counted(len(chains), 'snapshot')} of {', '.join(source.underlyings)}")
 
 
 def _gathered(rows: "pd.DataFrame", cadence: tuple[str, str], where: str) -> "pd.DataFrame":
@@ -201,12 +202,13 @@ def _gathered(rows: "pd.DataFrame", cadence: tuple[str, str], where: str) -> "pd
     from greekdrift.cli.collect import span
     from greekdrift.cli.console import say
     from greekdrift.market.layout import gathered
+    from greekdrift.units import counted
 
     every, stale_after = np.timedelta64(span(cadence[0])), np.timedelta64(span(cadence[1], option="--stale-after"))
     made, count = gathered(rows, every=every, stale_after=stale_after, where=where)
     say(
-        f"{len(rows):,} rows are {count:,} snapshots at {cadence[0]}: the last row of each contract, "
-        f"up to {cadence[1]} old"
+        f"{counted(len(rows), 'row')} made {counted(count, 'snapshot')} at {cadence[0]}: "
+        f"the last row of each contract, up to {cadence[1]} old"
     )
     return made
 
@@ -249,12 +251,14 @@ def _with_whole_rows(rows: "pd.DataFrame", where: str) -> "pd.DataFrame":
     """Without the snapshots of an underlying that have no whole row: nothing of them could be left."""
     from greekdrift.cli.console import say
     from greekdrift.market.schema import contracts
+    from greekdrift.units import counted
 
     of = contracts(rows["instrument_name"], where=where).underlying
     is_kept = _is_whole(rows).groupby([rows["snapshot_ts_utc"], of]).transform("any")
     count = rows.loc[~is_kept, "snapshot_ts_utc"].nunique()
     if count:
-        say(f"{count:,} snapshots of {int((~is_kept).sum()):,} rows hold no whole row and are left out")
+        left = f"{counted(count, 'snapshot')} of {counted(int((~is_kept).sum()), 'row')}"
+        say(f"left out, without a whole row: {left}")
     return rows[is_kept]
 
 
@@ -271,7 +275,7 @@ def _ticks(
     from greekdrift.cli.console import table
     from greekdrift.config import load_venue
     from greekdrift.market import foreign, tardis
-    from greekdrift.units import stamp
+    from greekdrift.units import counted, stamp
 
     first = foreign.first(files[0], foreign.form(files[0]), "exchange")
     tally = tardis.Tally()
@@ -299,20 +303,26 @@ def _ticks(
             ("index", "forward of the nearest expiry: the file has none"),
         ],
     )
-    _write(made, out, f"{len(made):,} chains")
+    _write(made, out, counted(len(made), "chain"))
 
 
 def _folders(folders: Sequence[Path], out: Path | None, venue: str | None, drop: Sequence[str]) -> None:
-    """Chain files of ours, such as a collected day, joined: each snapshot is checked, and held in memory."""
+    """Chain files of ours, such as a collected day, joined: each snapshot is checked, and held in memory.
+
+    One that lacks an underlying is kept too, so that the copy says what the files say.
+    """
     from greekdrift.cli.console import say
     from greekdrift.config import load_venue
     from greekdrift.market.parquet import ParquetSource
+    from greekdrift.units import counted
 
-    source = ParquetSource([str(one) for one in folders], venue=load_venue(venue or USUAL), drop=tuple(drop))
+    source = ParquetSource(
+        [str(one) for one in folders], venue=load_venue(venue or USUAL), drop=tuple(drop), with_partial=True
+    )
     chains = [source.chain(moment) for moment in source.snapshots()]
     if source.partial:
-        say(f"{len(source.partial):,} snapshots lack one of {', '.join(source.underlyings)} and are left out")
-    _write(chains, out, f"{len(chains):,} snapshots of {', '.join(source.underlyings)}")
+        say(f"kept, without one of {', '.join(source.underlyings)}: {counted(len(source.partial), 'snapshot')}")
+    _write(chains, out, f"{counted(len(chains), 'snapshot')} of {', '.join(source.underlyings)}")
 
 
 def _write(chains: "Sequence[Chain]", out: Path | None, what: str) -> None:

@@ -31,6 +31,37 @@ MIDDLE = 30
 Values = Float[ndarray, " increment"]
 
 
+WORDS: Mapping[str, str] = {
+    "volatility": "volatility of the price, a year",
+    "kurtosis": "excess kurtosis of returns",
+    "repeats": "correlation of a return and the next",
+    "clusters": "correlation of |return| and the next",
+    "leverage": "correlation of a return and the next |return|",
+    "kurtosis_of_atm": f"excess kurtosis of Δ ln σ at {MIDDLE} days",
+    "repeats_of_atm": f"correlation of Δ ln σ and the next at {MIDDLE} days",
+    "spot_vol_put": f"correlation of return and Δ ln σ at {MIDDLE} days, one deviation down",
+    "spot_vol_call": f"correlation of return and Δ ln σ at {MIDDLE} days, one deviation up",
+}
+"""Measures in words."""
+BY_TENOR: Mapping[str, str] = {
+    "spot_vol_": "correlation of return and Δ ln σ at the money, {} days",
+    "volatility_of_atm_": "volatility of ln σ at the money, {} days, a year",
+}
+"""Those of every tenor, by the beginning of their name."""
+
+
+def said(measure: str) -> str:
+    """A measure in words.
+
+    >>> said("volatility_of_atm_7")
+    'volatility of ln σ at the money, 7 days, a year'
+    """
+    if measure in WORDS:
+        return WORDS[measure]
+    beginning = next(one for one in BY_TENOR if measure.startswith(one))
+    return BY_TENOR[beginning].format(measure.removeprefix(beginning))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """The measures of one underlying, as the head of this module names them, from `count` increments of `hours`."""

@@ -11,7 +11,7 @@ from numpy import ndarray
 
 from greekdrift.errors import DataError, InputError, LeakError, nearest
 from greekdrift.market.series import HOUR, Series
-from greekdrift.units import DAYS_PER_YEAR, HOURS_PER_YEAR, datetime64, from_datetime64, stamp
+from greekdrift.units import DAYS_PER_YEAR, HOURS_PER_YEAR, counted, datetime64, from_datetime64, stamp
 
 __all__ = ["HOUR", "Hours", "Increments", "Instants", "Panel", "example"]
 
@@ -236,8 +236,8 @@ class Panel:
         missing = float(np.mean(np.isnan(self.state)))
         holes = int(self.is_after_hole[1:].sum())
         return (
-            f"{len(self)} rows of {', '.join(self.underlyings)} from {first} to {last}, "
-            f"{holes} holes, {missing:.1%} of the state missing"
+            f"{counted(len(self), 'row')} of {', '.join(self.underlyings)} from {first} to {last}, "
+            f"{counted(holes, 'hole')}, {missing:.1%} of the state missing"
         )
 
 

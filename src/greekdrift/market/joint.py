@@ -35,16 +35,20 @@ def together(times: np.ndarray, minutes: float) -> np.ndarray:
 
 
 def joined(
-    pieces: Sequence[Piece], underlyings: Sequence[str], tolerance: timedelta
+    pieces: Sequence[Piece], underlyings: Sequence[str], tolerance: timedelta, *, with_partial: bool = False
 ) -> tuple[dict[datetime, dict[Run, set[str]]], tuple[datetime, ...]]:
-    """Runs, and which underlyings of each, by joint snapshot (its latest stamp); and the snapshots that lack one."""
+    """Runs, and which underlyings of each, by joint snapshot (its latest stamp); and the snapshots that lack one.
+
+    These are among the joint ones only `with_partial`.
+    """
     joint: dict[datetime, dict[Run, set[str]]] = {}
     partial: list[datetime] = []
     for cluster in _clusters([piece for piece in pieces if piece.underlying in underlyings], tolerance):
         latest = cluster[-1].moment
         if {piece.underlying for piece in cluster} != set(underlyings):
             partial.append(latest)
-            continue
+            if not with_partial:
+                continue
         joint[latest] = {}
         for piece in cluster:
             joint[latest].setdefault(piece.run, set()).add(piece.underlying)

@@ -61,7 +61,8 @@ class ParquetSource:
 
     `root` is a file, several files, a folder that holds them (`*chain*.parquet`) or one that holds the folder
     `deribit_option_chain_6h`. Stamps of different underlyings at most `tolerance_minutes` apart are one snapshot,
-    as of the latest of them; a snapshot that lacks an underlying is left out and listed in `partial`.
+    as of the latest of them; a snapshot that lacks an underlying is left out and listed in `partial`, or listed there
+    and a chain of what it has (`with_partial`).
     A chain is known `known_after_minutes` after its stamp unless the file says when. `drop` names filters of
     `market.quality`; what they took out of a chain stands in `dropped`. With `since` or `until` only the stretch
     between is there, both ends included; row groups beyond it are not read. Of a collection that stamps single rows,
@@ -84,12 +85,14 @@ class ParquetSource:
         since: datetime | None = None,
         until: datetime | None = None,
         join_minutes: float = 0.0,
+        with_partial: bool = False,
     ) -> None:
         self._venue = venue
         self._drop = quality.checked(("latest", *drop) if join_minutes else drop)
         self._known_after = timedelta(minutes=known_after_minutes)
         paths = files(root, since=since, until=until)
-        within = (join_minutes,) if join_minutes else ()
+        within: tuple[float | str, ...] = (join_minutes,) if join_minutes else ()
+        within += ("with_partial",) if with_partial else ()
         reading = (venue, drop, tolerance_minutes, known_after_minutes, since, until, *within)
         self._paths, self._reading = paths, reading
         self._where = paths[0].name if len(paths) == 1 else f"{paths[0].name} and {len(paths) - 1} more"
@@ -99,7 +102,8 @@ class ParquetSource:
             piece for piece in _pieces(self._groups, join_minutes) if manifest.is_within(piece.moment, since, until)
         ]
         self.underlyings = _wanted(underlyings, {piece.underlying for piece in pieces}, where=self._where)
-        self._joint, self.partial = joined(pieces, self.underlyings, timedelta(minutes=tolerance_minutes))
+        tolerance = timedelta(minutes=tolerance_minutes)
+        self._joint, self.partial = joined(pieces, self.underlyings, tolerance, with_partial=with_partial)
         if not self._joint:
             raise DataError(
                 f"{self._where}: no snapshot has all of {', '.join(self.underlyings)}; "

@@ -76,6 +76,9 @@ class SimulatedSource:
         if seed < 0:
             raise ConfigError(f"a simulation's seed {seed} must be at least 0.")
         self.underlyings = tuple(sorted(set(underlyings)))
+        if len(self.underlyings) < len(underlyings):
+            twice = next(name for name in self.underlyings if underlyings.count(name) > 1)
+            raise ConfigError(f"the simulation names {twice} twice; name each underlying once.")
         if (law if model == "bates" else bates) is not None:
             raise ConfigError(f"model {model} takes its values in {'bates' if model == 'bates' else 'law'} alone.")
         if model not in ("ssvi", "bates"):

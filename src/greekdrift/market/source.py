@@ -7,7 +7,7 @@ from typing import Protocol
 
 from greekdrift.book import Chain
 from greekdrift.errors import DataError
-from greekdrift.units import aware, stamp
+from greekdrift.units import aware, counted, stamp
 
 
 class Source(Protocol):
@@ -82,8 +82,8 @@ def available(snapshots: Sequence[datetime], *, near: datetime | None = None, mo
     """
     count = len(snapshots)
     if count <= most:
-        return f"{count} instants: {', '.join(stamp(one) for one in snapshots)}"
-    ends = f"{count} instants from {stamp(snapshots[0])} to {stamp(snapshots[-1])}"
+        return f"{counted(count, 'instant')}: {', '.join(stamp(one) for one in snapshots)}"
+    ends = f"{counted(count, 'instant')} from {stamp(snapshots[0])} to {stamp(snapshots[-1])}"
     if near is None:
         return f"{ends}, the last ones {', '.join(stamp(one) for one in snapshots[-3:])}"
     around = sorted(sorted(snapshots, key=lambda one: abs(one - aware(near)))[:3])

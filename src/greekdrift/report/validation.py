@@ -16,6 +16,7 @@ from greekdrift.market.validation.rules import Severity
 from greekdrift.market.validation.validate import Validation
 from greekdrift.report.figures import FAN, GOOD, LIMIT, QUIET, STYLE
 from greekdrift.report.picture import Table, write
+from greekdrift.units import counted
 
 BINS = 120
 """Most steps of time of the heat map."""
@@ -39,10 +40,11 @@ def build(validation: Validation, out: Path, *, title: str) -> None:
 def verdict(validation: Validation) -> str:
     """One sentence: how much was read, and how many places of each severity were found."""
     count = {level: sum(one.count for one in validation.findings if one.severity is level) for level in Severity}
-    words = ", ".join(f"{count[level]:,} {level.word}s" for level in reversed(Severity))
+    words = ", ".join(counted(count[level], level.word) for level in reversed(Severity))
+    read = f"{counted(validation.rows, 'row')}, {counted(validation.instants.size, 'snapshot')}"
     return (
-        f"{validation.rows:,} rows, {validation.instants.size:,} snapshots of {', '.join(validation.underlyings)} in "
-        f"{len(validation.files)} file{'s' * (len(validation.files) != 1)}, venue {validation.venue}: {words}. "
+        f"{read} of {', '.join(validation.underlyings)} in "
+        f"{counted(len(validation.files), 'file')}, venue {validation.venue}: {words}. "
         "Nothing was repaired."
     )
 

@@ -15,7 +15,7 @@ from greekdrift.errors import CalculationError, InputError
 from greekdrift.greeks import implied
 from greekdrift.surface import calibrate, exact_step, joint, smile, svi
 from greekdrift.surface.slices import SHORTEST, Refusal, Slice, Surface
-from greekdrift.units import from_datetime64, stamp
+from greekdrift.units import SECONDS_PER_YEAR, counted, from_datetime64, stamp
 
 Quotes = Float[ndarray, " quote"]
 Column = Float[ndarray, " row"]
@@ -38,7 +38,8 @@ class Sheet:
     """The fitted expiries of one underlying as arrays, nearest first.
 
     `parameters` are a, b, ρ, m, s of raw SVI; `rmse` is per 1.00 of volatility, `rmse_spreads` in bid-ask spreads;
-    `quoted` and `arbitrage_free` are ranges of log-moneyness; `reasons` says why an expiry was refused ("" if not).
+    `quoted` and `arbitrage_free` are ranges of log-moneyness; `reasons` says why an expiry was refused ("" if not), and
+    `missed` holds the figure of the reason and its limit (NaN if not refused), as `slices.Refusal`.
     """
 
     time_to_expiry: PerExpiry
@@ -51,6 +52,7 @@ class Sheet:
     arbitrage_free: Float[ndarray, "expiry 2"]
     methods: tuple[str, ...]
     reasons: tuple[str, ...]
+    missed: Float[ndarray, "expiry 2"]
     dropped: tuple[tuple[tuple[str, int], ...], ...]
 
     def total_variance(self, log_moneyness: ArrayLike) -> ndarray:
@@ -237,7 +239,9 @@ def _slices(chain: Chain, underlying: str, rows: ndarray, within: Interval | Non
             )
         )
         if sheet.reasons[e]:
-            refused.append(Refusal(underlying=underlying, expiry=expiry, reason=sheet.reasons[e]))
+            figure, limit = sheet.missed[e].tolist()
+            reason = sheet.reasons[e]
+            refused.append(Refusal(underlying=underlying, expiry=expiry, reason=reason, figure=figure, limit=limit))
     return slices, refused
 
 
@@ -294,6 +298,7 @@ def _sheet(
     a, b, rho, m, s = raw.T
     deviation = np.sqrt(svi.total_variance(np.zeros(a.size), a=a, b=b, rho=rho, m=m, s=s))
     edge = exact_step.RANGE * deviation
+    causes = tuple(_causes(counts, years, report, spent))
     return Sheet(
         time_to_expiry=years,
         parameters=raw,
@@ -304,7 +309,8 @@ def _sheet(
         quoted=quoted,
         arbitrage_free=np.stack([np.minimum(wide[:, 0], -edge), np.maximum(wide[:, 1], edge)], axis=1),
         methods=tuple(_methods(used, counts, years)),
-        reasons=tuple(_reasons(counts, years, report, spent)),
+        reasons=tuple(cause[0] for cause in causes),
+        missed=np.array([cause[1:] for cause in causes], dtype=np.float64).reshape(-1, 2),
         dropped=tuple(used.dropped(int(edges[e]), int(edges[e + 1])) for e in range(years.size)),
     )
 
@@ -348,17 +354,26 @@ def _methods(used: smile.Smiles, counts: ndarray, years: PerExpiry) -> Iterator[
             yield "svi" if used.n_two_sided[e] >= FEWEST else "svi_marks"
 
 
-def _reasons(counts: ndarray, years: PerExpiry, report: ndarray, spent: ndarray) -> Iterator[str]:
+def _causes(counts: ndarray, years: PerExpiry, report: ndarray, spent: ndarray) -> Iterator[tuple[str, float, float]]:
+    """Why each expiry is refused, the figure of it and its limit; no reason and NaN where it is not."""
+    stands_in = "the slice has the shape of all expiries"
     for e in range(counts.size):
+        error, raised, flattened = float(report[e, 0]), float(spent[e, 0]), float(spent[e, 1])
         if years[e] <= SHORTEST:
-            yield "expires within a minute; the slice has the shape of all expiries"
+            yield (
+                f"expires within a minute; {stands_in}",
+                float(years[e]) * SECONDS_PER_YEAR,
+                SHORTEST * SECONDS_PER_YEAR,
+            )
         elif counts[e] < FEWEST:
-            yield f"{counts[e]} usable quotes cannot carry five parameters; the slice has the shape of all expiries"
-        elif report[e, 0] > WORST_RMSE:
-            yield f"root mean square error {100.0 * report[e, 0]:.1f} points exceeds {100.0 * WORST_RMSE:g}"
-        elif spent[e, 0] > MOST_SPENT:
-            yield f"lies below an earlier expiry: total variance had to rise by {spent[e, 0]:.0%}"
-        elif spent[e, 1] > MOST_SPENT:
-            yield f"admits butterflies: {spent[e, 1]:.0%} of it had to be made flat"
+            few = counted(int(counts[e]), "usable quote")
+            yield f"{few} cannot carry five parameters; {stands_in}", float(counts[e]), float(FEWEST)
+        elif error > WORST_RMSE:
+            words = f"root mean square error {100.0 * error:.1f} points exceeds {100.0 * WORST_RMSE:g}"
+            yield words, error, WORST_RMSE
+        elif raised > MOST_SPENT:
+            yield f"lies below an earlier expiry: total variance had to rise by {raised:.0%}", raised, MOST_SPENT
+        elif flattened > MOST_SPENT:
+            yield f"admits butterflies: {flattened:.0%} of it had to be made flat", flattened, MOST_SPENT
         else:
-            yield ""
+            yield "", np.nan, np.nan

@@ -72,11 +72,17 @@ class Slice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """An expiry whose quotes gave no slice worth the name, and why; the surface holds a stand-in for it."""
+    """An expiry whose quotes gave no slice worth the name, and why; the surface holds a stand-in for it.
+
+    `figure` is what the reason is about and `limit` what it had to keep: seconds to expiry, usable quotes, error of fit
+    (per 1.00 of volatility) or share of variance.
+    """
 
     underlying: str
     expiry: datetime
     reason: str
+    figure: float
+    limit: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

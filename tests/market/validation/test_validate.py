@@ -206,6 +206,23 @@ def test_a_snapshot_that_repeats_the_last_one(check: Check, table: pd.DataFrame)
     assert set(places["snapshot_ts_utc"]) == {pd.Timestamp("2026-02-05T13:00")}
 
 
+def test_a_market_that_stood_still_repeats_nothing_where_the_venue_stamped_it_anew(check: Check, table: pd.DataFrame):
+    hour = table.index // PER_SNAPSHOT
+    times = table["snapshot_ts_utc"]
+    copied = table[hour == 3].assign(snapshot_ts_utc=times[hour == 4].to_numpy())
+    both = pd.concat([table[hour < 4], copied, table[hour > 4]], ignore_index=True)
+    spoken = both.assign(event_time_utc=both["snapshot_ts_utc"] - pd.Timedelta(seconds=1))
+    assert "repeated_snapshot" not in found(check(spoken))
+    assert "repeated_snapshot" not in found(check(spoken, rows=PER_SNAPSHOT))
+    is_copy = both.index // PER_SNAPSHOT == 4
+    one = spoken.copy()
+    one.loc[is_copy, "event_time_utc"] = spoken.loc[hour == 3, "event_time_utc"].to_numpy()
+    assert len(found(check(one))["repeated_snapshot"]) == PER_SNAPSHOT
+    assert len(found(check(one, rows=PER_SNAPSHOT))["repeated_snapshot"]) == PER_SNAPSHOT
+    one.loc[np.flatnonzero(is_copy)[7], "event_time_utc"] += pd.Timedelta(seconds=3)
+    assert "repeated_snapshot" not in found(check(one))
+
+
 def test_a_quote_that_stands_still_while_the_index_moves(check: Check, table: pd.DataFrame):
     still = ["bid_price_coin", "ask_price_coin", "mark_price_coin", "mark_iv"]
     own = table.index[table["instrument_name"] == NAME]
@@ -254,6 +271,15 @@ def test_surfaces_refuse_an_expiry_that_no_smile_meets(check: Check, table: pd.D
     jagged.loc[is_own, "mark_iv"] += np.where(np.arange(is_own.sum()) // 2 % 2, 0.25, -0.25)
     places = found(check(jagged, with_surfaces=True))["surface_refused"]
     assert places["name"].iloc[0].startswith("BTC 27FEB26")
+    assert places["figure"].iloc[0] > places["limit"].iloc[0] == 0.03
+
+
+def test_an_expiry_with_too_few_quotes_is_refused_with_their_number(check: Check, table: pd.DataFrame):
+    first = table[table.index < PER_SNAPSHOT]
+    few = first[~first["instrument_name"].str.contains("27FEB26") | first["instrument_name"].str.contains("-70000-")]
+    places = found(check(few, with_surfaces=True))["surface_refused"]
+    assert places["name"].iloc[0].startswith("BTC 27FEB26: 1 usable quote cannot carry")
+    assert places[["figure", "limit"]].iloc[0].tolist() == [1.0, 5.0]
 
 
 def test_a_file_that_cannot_be_read_is_a_finding_beside_one_that_can(

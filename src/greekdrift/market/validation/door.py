@@ -16,7 +16,7 @@ from greekdrift.market.schema import PRICES
 from greekdrift.market.validation.finding import Hits
 from greekdrift.units import datetime64
 
-TIMES = ("snapshot_ts_utc", "expiry_ts_utc", "known_at_utc")
+TIMES = ("snapshot_ts_utc", "expiry_ts_utc", "known_at_utc", "event")
 TEXTS = ("instrument_name", "origin", "venue")
 SIZES = ("open_interest_coin", "volume_24h_coin", "contract_size")
 KEY = ["stamp", "code"]

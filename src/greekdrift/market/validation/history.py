@@ -19,7 +19,8 @@ from greekdrift.market.validation.quotes import delta
 from greekdrift.market.validation.rows import Column, Mask, Rows
 
 REPEATED = 0.99
-"""Share of a snapshot's rows that must equal the last one's for it to be a repeat, of at least `FEWEST` rows."""
+"""Share of a snapshot's rows that must equal the last one's for it to be a repeat, of at least `FEWEST` rows; where the
+venue stamped a row since, the market stood still, and nothing is repeated."""
 FEWEST = 20
 STALE_STEPS = 3
 """Snapshots in a row over which a quote may stand still."""
@@ -44,6 +45,8 @@ class Past:
     holes: tuple[spacing.Hole, ...] = ()
     moments: list[ndarray] = field(default_factory=list)
     count: int = 0
+    newest_event: ndarray = field(default_factory=lambda: np.empty(0, dtype="datetime64[us]"))
+    """The venue's latest own stamp so far, by underlying."""
     newest_known: np.datetime64 = field(default_factory=lambda: np.datetime64("NaT", "us"))
     names: dict[str, int] = field(default_factory=dict)
     underlyings: dict[str, int] = field(default_factory=dict)
@@ -64,7 +67,7 @@ class Past:
         contract, underlying = self._codes(rows)
         turn = self._counted(rows, underlying)
         self._absent(rows, contract, underlying, turn)
-        yield from self._standing_still(rows, contract)
+        yield from self._standing_still(rows, contract, spoken=self._spoken(rows, underlying))
         self.moments.append(_moments(rows))
         self.count += self.moments[-1].size
 
@@ -140,7 +143,24 @@ class Past:
         at, before, gap = _holes(expiry, turn[dated], self.expiry_turn)
         self.whole.append(lines.iloc[dated[at]].assign(before=before, gap=gap))
 
-    def _standing_still(self, rows: Rows, contract: Codes) -> Iterator[Hits]:
+    def _spoken(self, rows: Rows, underlying: Codes) -> Mask:
+        """Whether the venue stamped a row of the same snapshot and underlying after all that it had stamped before."""
+        self.newest_event = np.append(
+            self.newest_event,
+            np.full(len(self.underlyings) - self.newest_event.size, np.datetime64("NaT", "us")),
+        )
+        cells = pd.DataFrame({"of": underlying, "number": rows.number, "event": rows.event}).groupby(["of", "number"])
+        last = cells["event"].max()
+        of, stamps = last.index.get_level_values("of").to_numpy(), last.to_numpy(dtype="datetime64[us]")
+        is_new = np.zeros(len(last), dtype=np.bool_)
+        for code in np.unique(of):
+            newest = np.fmax.accumulate(np.append(self.newest_event[code], stamps[of == code]))
+            is_new[of == code] = newest[1:] > newest[:-1]
+            self.newest_event[code] = newest[-1]
+        spoken: Mask = is_new[cells.ngroup().to_numpy()]
+        return spoken
+
+    def _standing_still(self, rows: Rows, contract: Codes, *, spoken: Mask) -> Iterator[Hits]:
         """Snapshots that repeat the last one, and quotes that do not answer a move of the index."""
         order = np.lexsort((rows.number, contract))
         own = contract[order]
@@ -162,7 +182,7 @@ class Past:
         is_last = np.append(is_first[1:], True)
         columns = [getattr(rows, name)[order] for name in (*QUOTED, "forward")]
         self.latest[own[is_last]] = np.stack([*columns, steps, begun], axis=1)[is_last]
-        yield from _repeated(rows, _put((same & alike["forward"]).astype(np.float64), order))
+        yield from _repeated(rows, _put((same & alike["forward"]).astype(np.float64), order), spoken)
         is_stale = _put((steps >= STALE_STEPS) & (np.abs(np.log(index / begun)) > STALE_MOVE), order)
         yield at_rows("stale", rows, is_stale & _is_live(rows), figure=_put(steps, order), limit=STALE_STEPS)
 
@@ -234,9 +254,9 @@ def _is_live(rows: Rows) -> Mask:
     return is_live
 
 
-def _repeated(rows: Rows, copied: Column) -> Iterator[Hits]:
-    """The rows of snapshots that repeat the last one."""
+def _repeated(rows: Rows, copied: Column, spoken: Mask) -> Iterator[Hits]:
+    """The rows of snapshots that repeat the last one and hold nothing that the venue stamped since."""
     groups = pd.Series(copied).groupby([rows.number, rows.underlying])
     share, count = groups.transform("mean").to_numpy(), groups.transform("size").to_numpy()
-    is_repeat = (share >= REPEATED) & (count >= FEWEST)
+    is_repeat = (share >= REPEATED) & (count >= FEWEST) & ~spoken
     yield at_rows("repeated_snapshot", rows, is_repeat, figure=share, limit=REPEATED)

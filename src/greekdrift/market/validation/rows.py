@@ -33,8 +33,9 @@ class Rows:
     """Rows that can be read, in order of time; prices in coins where `is_coin`, else in USD.
 
     `moment` is the snapshot (the last of its stamps), `number` counts snapshots from 0, `years` to expiry (infinite
-    where none) from the row's own stamp. `group` numbers underlying and expiry within a snapshot. `tick` gives the
-    steps of a row's product. NaN is absent.
+    where none) from the row's own stamp. `event` is the venue's own stamp of a row, NaT where it is not recorded.
+    `group` numbers underlying and expiry within a snapshot. `tick` gives the steps of a row's product. NaN is
+    absent.
     """
 
     moment: Shaped[ndarray, " row"]
@@ -59,6 +60,7 @@ class Rows:
     index: Column
     delta: Column
     known_at: Shaped[ndarray, " row"]
+    event: Shaped[ndarray, " row"]
     product: Codes
     steps: tuple[tuple[tuple[float, float], ...], ...]
     file: Codes
@@ -94,7 +96,7 @@ class Rows:
 
 
 def rows_of(quotes: pd.DataFrame, extra: pd.DataFrame, *, venue: Venue, join: np.timedelta64 = TOGETHER) -> Rows:
-    """Columns of quotes as `market.schema` reads them, and of the same rows `file`, `row` and `delta`.
+    """Columns of quotes as `market.schema` reads them, and of the same rows `file`, `row`, `delta` and `event`.
 
     Stamps no further apart than `join` are one snapshot.
     """
@@ -133,6 +135,7 @@ def rows_of(quotes: pd.DataFrame, extra: pd.DataFrame, *, venue: Venue, join: np
         index=quotes["index_price"].to_numpy(),
         delta=extra["delta"].to_numpy(dtype=np.float64),
         known_at=known.astype("datetime64[us]"),
+        event=extra["event"].to_numpy(dtype="datetime64[us]"),
         product=product,
         steps=steps,
         file=extra["file"].to_numpy(dtype=np.int64),

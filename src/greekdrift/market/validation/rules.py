@@ -124,7 +124,12 @@ _WARNINGS = _rules(
         "share lost, limit",
         "a wrong forward, or a stale mark",
     ),
-    ("surface_refused", "no surface without arbitrage meets the quotes", "error of fit, limit", "leave the expiry out"),
+    (
+        "surface_refused",
+        "no surface without arbitrage meets the quotes",
+        "quotes, error of fit or share of variance, limit",
+        "leave the expiry out",
+    ),
     ("surface_arbitrage", "arbitrage is left in the fitted surface", "worst, 0", "leave the expiry out"),
     ("unfitted", "no surface can be fitted to the snapshot", "nothing", "leave the snapshot out"),
     ("stale", "a quote and its mark stand still while the index moves", "snapshots alike, limit", "drop the quote"),

@@ -25,8 +25,8 @@ BLOCK = 65_536
 """Rows from which on a block is handed out at its next whole snapshot."""
 BATCH = 16_384
 """Rows of a file that are read at once."""
-DELTA = "delta_bs"
-"""A recorded delta: no part of a chain, but checked where it is there."""
+DELTA, EVENT = "delta_bs", "event_time_utc"
+"""A recorded delta and a row's own stamp by the venue: no part of a chain, but looked at where they are there."""
 AT = "at"
 """Column of a row's stamp (of the last row before it that has one)."""
 
@@ -174,7 +174,7 @@ def _frames(path: Path, *, only: list[str] | None = None) -> Iterator[pd.DataFra
 def _read(present: Iterable[str], path: Path) -> list[str]:
     """The columns that are read of those of a file."""
     columns = list(present)
-    return [*schema.needed(columns, where=path.name), *([DELTA] if DELTA in columns else [])]
+    return [*schema.needed(columns, where=path.name), *(one for one in (DELTA, EVENT) if one in columns)]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -217,7 +217,8 @@ class _Merge:
 def blocks(given: Survey, *, rows: int = BLOCK) -> Iterator[pd.DataFrame]:
     """The rows of all files in blocks of whole snapshots, each of about so many rows.
 
-    Columns are those of a chain file beside `file`, `row` and `delta`; within a block rows stand as in the files.
+    Columns are those of a chain file beside `file`, `row`, `delta` and `event`; within a block rows stand as
+    in the files.
     """
     untimed = [one for one in given.files if np.isnat(one.first) and one.rows]
     for one in untimed:
@@ -267,11 +268,20 @@ def _in_order(one: Surveyed) -> Iterator[pd.DataFrame]:
 
 
 def _numbered(frame: pd.DataFrame, one: Surveyed, newest: np.datetime64) -> pd.DataFrame:
-    """Rows with file, row, delta and the stamp by which they are put in order."""
+    """Rows with file, row, delta, the venue's own stamp and the stamp by which they are put in order."""
     at = _stamps(frame, one.path)
     if one.is_sorted:
         at = np.fmax.accumulate(np.append(newest, at))[1:]
     at = np.where(np.isnat(at), one.first, at)
     delta = pd.to_numeric(frame[DELTA], errors="coerce").to_numpy() if DELTA in frame else np.nan
-    left = frame.drop(columns=[DELTA] if DELTA in frame else [])
-    return left.assign(file=one.number, row=frame.index.to_numpy(dtype=np.int64), delta=delta, **{AT: at})
+    event = _events(frame, one.path)
+    left = frame.drop(columns=[name for name in (DELTA, EVENT) if name in frame])
+    row = frame.index.to_numpy(dtype=np.int64)
+    return left.assign(file=one.number, row=row, delta=delta, event=event, **{AT: at})
+
+
+def _events(frame: pd.DataFrame, path: Path) -> Shaped[ndarray, " row"]:
+    """The rows' own stamps by the venue, NaT where there is none."""
+    if EVENT not in frame:
+        return np.full(len(frame), np.datetime64("NaT", "us"))
+    return times(frame[EVENT], where=path.name).to_numpy(dtype="datetime64[us]")

@@ -65,16 +65,14 @@ def _places(quotes: pd.DataFrame, moment: np.datetime64, name: str, venue: Venue
 
 
 def _refused(surface: Surface, moment: np.datetime64) -> Iterator[Place]:
-    rmse = {(one.underlying, one.expiry): one.rmse for one in surface.slices}
     for one in surface.refused:
-        figure = rmse.get((one.underlying, one.expiry), np.nan)
         where = f"{one.underlying} {one.expiry:%d%b%y}".upper()
         yield (
             "surface_refused",
             moment,
             f"{where}: {shorten(one.reason, WORDS, placeholder=' …')}",
-            figure,
-            fit.WORST_RMSE,
+            one.figure,
+            one.limit,
         )
 
 

@@ -66,7 +66,7 @@ def blocks(found: stream.Survey, *, venue: Venue, rows: int = stream.BLOCK) -> I
     for raw in stream.blocks(found, rows=rows):
         left, hits = door.passed(raw, venue=venue, where=where)
         quoted = schema.quotes(_nameable(left), where=where)
-        extra = left[["file", "row", "delta"]]
+        extra = left[["file", "row", "delta", "event"]]
         made = rows_of(quoted, extra, venue=venue, join=found.join)
         yield Block(quotes=quoted, rows=made, hits=tuple(hits))
 
