@@ -6,12 +6,17 @@ OTM = max(K − X, 0) for a call, max(X − K, 0) for a put
 MM  = max(maintenance S, maintenance_of_price P) + P + fee S
 IM  = max( max(initial − OTM/X, initial_least) S + P, MM )
 
-A long option is worth nothing as collateral. A perpetual or future of value v = |coins| price costs
+A long option costs its premium and is no collateral; at its settlement an option is worth what it pays, and costs
+nothing more. A perpetual or future of value v = |coins| × price costs
 
-v (share + share_per_coin |coins|)  and, above size tiers, more: see `LinearTerms`.
+v (share + share_per_coin |coins|)  with the share of its size tier: `LinearTerms`.
+
+What is owed in a coin, the sum of the venue's figures of inverse positions, beyond the collateral in that coin, costs
+the share of `MismatchTerms` on top.
 
 P is in the venue's figures because its margin balance leaves options out. Here a requirement is set against an
-equity that counts options at their mark: that of a short option is IM − P, that of a long one its P.
+equity that counts options at their mark: that of a short option is IM − P, that of a long one its P. The excess,
+equity less requirement, is the same.
 """
 
 from collections import Counter
@@ -27,8 +32,8 @@ from greekdrift.book.instrument import Settlement
 from greekdrift.errors import BookError, ConfigError
 
 
-class Moneyness(StrEnum):
-    """What a strike is held against: the forward of its expiry, or the index."""
+class Reference(StrEnum):
+    """Which price of the underlying is meant: the row's own forward (a perpetual's mark), or the index."""
 
     FORWARD = "forward"
     INDEX = "index"
@@ -50,7 +55,7 @@ class ShortOptionTerms:
 
     underlying: str
     settlement: Settlement
-    moneyness: Moneyness
+    moneyness: Reference
     initial: float
     initial_least: float
     maintenance: float
@@ -70,13 +75,15 @@ class SizeTier:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinearTerms:
-    """Shares of the value of a perpetual or future, growing with its coins or by tiers of its value.
+    """Shares of the value of a perpetual or future, growing with its coins, or by tiers of its value.
 
-    Tiers stand in order; below the first one `initial` and `maintenance` hold. With both a growth and tiers they add.
+    `price` says what a coin is worth. Tiers stand in order; below the first one `initial` and `maintenance` hold. The
+    growth by coins comes on top of the share of the tier.
     """
 
     underlying: str
     settlement: Settlement
+    price: Reference
     initial: float
     maintenance: float
     initial_per_coin: float
@@ -127,11 +134,11 @@ class PositionParameters:
 
     def option_terms(self, underlying: str, settlement: Settlement) -> ShortOptionTerms:
         """Terms of the options of an underlying; without any they are refused."""
-        return _found(self.short_options, underlying, settlement, "option")
+        return _found(self.short_options, underlying, settlement, "options")
 
     def linear_terms(self, underlying: str, settlement: Settlement) -> LinearTerms:
         """Terms of the perpetuals and futures of an underlying; without any they are refused."""
-        return _found(self.linears, underlying, settlement, "perpetual or future")
+        return _found(self.linears, underlying, settlement, "perpetuals or futures")
 
 
 def _found(terms: Sequence[Terms], underlying: str, settlement: Settlement, kind: str) -> Terms:
@@ -140,7 +147,7 @@ def _found(terms: Sequence[Terms], underlying: str, settlement: Settlement, kind
             return one
     known = ", ".join(f"{one.underlying} {one.settlement}" for one in terms) or "none"
     raise BookError(
-        f"the rule set has no terms for a {settlement} {kind} of {underlying} (it has: {known}); add them to its file."
+        f"the rule set has no terms for {settlement} {kind} of {underlying} (it has: {known}); add them to its file."
     )
 
 

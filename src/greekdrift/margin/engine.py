@@ -12,13 +12,16 @@ from numpy import ndarray
 
 from greekdrift.book import Account, Chain
 from greekdrift.book.matrix_rules import MatrixParameters
+from greekdrift.book.position_rules import PositionParameters
 from greekdrift.book.rules import NetPortfolioParameters, RuleSet
 from greekdrift.errors import ConfigError
-from greekdrift.margin import grid, matrix
+from greekdrift.margin import grid, matrix, position
 from greekdrift.margin.lines import Weights
 from greekdrift.margin.result import MarginResult
 
-FORMS: Mapping[type, ModuleType] = MappingProxyType({NetPortfolioParameters: grid, MatrixParameters: matrix})
+FORMS: Mapping[type, ModuleType] = MappingProxyType(
+    {NetPortfolioParameters: grid, MatrixParameters: matrix, PositionParameters: position}
+)
 """Which page works out the rule sets whose parameters are of a type."""
 
 

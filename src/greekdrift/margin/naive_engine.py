@@ -5,9 +5,10 @@ from types import MappingProxyType
 
 from greekdrift.book import Account, Chain
 from greekdrift.book.matrix_rules import MatrixParameters
+from greekdrift.book.position_rules import PositionParameters
 from greekdrift.book.rules import NetPortfolioParameters, RuleSet
 from greekdrift.errors import ConfigError
-from greekdrift.margin import matrix_naive, naive
+from greekdrift.margin import matrix_naive, naive, position_naive
 from greekdrift.margin.result import MarginResult
 
 Truth = Callable[[Chain, Account, RuleSet], MarginResult]
@@ -16,6 +17,7 @@ FORMS: Mapping[type, Truth] = MappingProxyType(
     {
         NetPortfolioParameters: naive.requirement,
         MatrixParameters: matrix_naive.requirement,
+        PositionParameters: position_naive.requirement,
     }
 )
 """The slow truth of the rule sets whose parameters are of a type."""
