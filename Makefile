@@ -1,5 +1,6 @@
 # make demo : the main job on real packaged data.   make test : everything that CI runs.   make check : the fast gate.
 # make bench : the calculator beside its peers, in one run.   make bench-forecast : from a snapshot to a forecast.
+# make properties : the laws of margin on 100,000 books and more, for the night.
 # make campaign : the collector and all readers against faults.
 PYTHON ?= python3
 VENV   ?= .venv
@@ -8,7 +9,7 @@ PIP    := $(BIN)/python -m pip install --disable-pip-version-check -c constraint
 WORKERS ?= 2
 PEERS  := $(VENV)/peers
 
-.PHONY: demo test check format lint types contracts tests bench bench-forecast campaign clean
+.PHONY: demo test check format lint types contracts tests properties bench bench-forecast campaign clean
 
 demo: $(VENV)/.demo
 	$(BIN)/greekdrift demo
@@ -31,6 +32,10 @@ contracts: $(VENV)/.dev
 
 tests: $(VENV)/.dev
 	$(BIN)/pytest -n $(WORKERS) --cov --cov-report=term:skip-covered
+
+properties: $(VENV)/.dev
+	GREEKDRIFT_PORTFOLIOS=25000 $(BIN)/pytest --hypothesis-profile=nightly -p no:randomly \
+		tests/properties/test_margin_laws.py tests/properties/test_margin.py tests/properties/test_matrix.py tests/properties/test_position.py
 
 bench: $(VENV)/.dev $(PEERS)/.installed
 	PYTHONPATH=$(PEERS) $(BIN)/python benchmarks/calculator.py

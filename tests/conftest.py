@@ -19,6 +19,9 @@ from greekdrift.book.instrument import deribit_name, parse
 from greekdrift.greeks import compute
 
 settings.register_profile("greekdrift", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "nightly", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=2_000, derandomize=True
+)
 settings.load_profile("greekdrift")
 
 SHARED = Path(os.environ.get("GREEKDRIFT_SHARED", Path(__file__).resolve().parents[2] / "shared"))
