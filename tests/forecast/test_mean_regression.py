@@ -11,6 +11,7 @@ from greekdrift.forecast.mean_regression import (
     PRIOR_ROWS,
     REGRESSORS,
     Frame,
+    Leant,
     Sample,
     _between,
     _sample,
@@ -121,7 +122,13 @@ def test_underlyings_share_the_coefficients():
 
 def _of(panel, hours):
     frame = Frame.of(panel)
-    return _sample(panel, frame, memory(moves(panel), frame.clock.memories), hours)
+    return _sample(
+        panel,
+        frame,
+        memory(moves(panel), frame.clock.memories),
+        hours,
+        towards=Leant.nothing(len(panel.factors)).towards,
+    )
 
 
 def test_without_rows_of_nothing_it_is_least_squares():
@@ -130,21 +137,19 @@ def test_without_rows_of_nothing_it_is_least_squares():
     wanted = rng.standard_normal(len(REGRESSORS))
     y = x @ wanted + 0.1 * rng.standard_normal((400, 1, 1))
     rows = np.arange(400)
-    sample = Sample(origin=rows, known=rows + 1, x=x, y=y)
+    sample = Sample(origin=rows, known=rows + 1, x=x, y=y, towards=np.zeros((1, len(REGRESSORS))))
     found = sample.until(400, [0.0, 1e9])
     np.testing.assert_allclose(found[0, 0], np.linalg.lstsq(x[:, 0, 0], y[:, 0, 0], rcond=None)[0], rtol=1e-9)
     assert np.abs(found[1]).max() < 1e-5
+    leaning = replace(sample, towards=wanted[None] + 1.0).until(400, [0.0, 1e9])
+    np.testing.assert_allclose(leaning[0], found[0], rtol=1e-9)
+    np.testing.assert_allclose(leaning[1, 0], wanted + 1.0, rtol=1e-5)
 
 
 def test_what_is_known_later_changes_no_judgement_of_an_earlier_part():
     sample = _of(_market(reverts=0.1, rows=400), 120.0)
     edges = np.array([120, 200, 300, 400])
-    changed = Sample(
-        origin=sample.origin,
-        known=sample.known,
-        x=sample.x,
-        y=np.where((sample.known > 200)[:, None, None], 9.0, sample.y),
-    )
+    changed = replace(sample, y=np.where((sample.known > 200)[:, None, None], 9.0, sample.y))
     before = sample.origin < 300
     np.testing.assert_array_equal(_told(sample, edges)[:, before], _told(changed, edges)[:, before])
     assert np.any(_told(sample, edges) != _told(changed, edges))

@@ -56,7 +56,10 @@ PREDICTORS: Mapping[str, str] = {
 REGIMES: Mapping[str, str] = {"regime": "forecast.regime:Regime"}
 """Kinds of regime models that a file may hold."""
 
-_KINDS = {**PREDICTORS, **REGIMES}
+STARTS: Mapping[str, str] = {"drift_net_start": "forecast.deep.start:Start"}
+"""Kinds of what a fit elsewhere may start from."""
+
+_KINDS = {**PREDICTORS, **REGIMES, **STARTS}
 
 Read = TypeVar("Read")
 
@@ -75,8 +78,8 @@ class Packable(Protocol):
         ...
 
 
-def save(predictor: Predictor | Regime, folder: str | Path, *, novelty: Novelty | None = None) -> str:
-    """Writes the files of a predictor or regime model into a folder; its digest, that of the manifest.
+def save(predictor: Predictor | Regime | Packable, folder: str | Path, *, novelty: Novelty | None = None) -> str:
+    """Writes the files of a predictor, regime model or start into a folder; its digest, that of the manifest.
 
     `novelty` is what was usual in the window that it learnt from.
     """
@@ -101,8 +104,8 @@ def _arrays(arrays: Mapping[str, ndarray]) -> bytes:
     return content
 
 
-def taken_apart(predictor: Predictor | Regime) -> tuple[str, dict[str, Any], dict[str, ndarray]]:
-    """Kind, plain values and arrays of a predictor or regime model; what is of no kind of ours is refused."""
+def taken_apart(predictor: Predictor | Regime | Packable) -> tuple[str, dict[str, Any], dict[str, ndarray]]:
+    """Kind, plain values and arrays of a predictor, regime model or start; what is of no kind of ours is refused."""
     kind = getattr(predictor, "kind", None)
     if kind not in _KINDS:
         raise ArtefactError(f"a {type(predictor).__name__} cannot be saved; kinds: {', '.join(_KINDS)}.")
@@ -142,6 +145,13 @@ def load_regime(folder: str | Path) -> Regime:
     manifest, contents = _contents(place, REGIMES, None)
     loaded: Regime = _predictor(place, manifest["kind"], contents, REGIMES)
     return loaded
+
+
+def load_start(folder: str | Path) -> Any:
+    """The start of a folder (`forecast.deep.start`); anything missing, changed or of another schema is refused."""
+    place = Path(folder)
+    manifest, contents = _contents(place, STARTS, None)
+    return _predictor(place, manifest["kind"], contents, STARTS)
 
 
 def _contents(place: Path, kinds: Mapping[str, str], expected: str | None) -> tuple[dict[str, Any], dict[str, bytes]]:

@@ -44,9 +44,7 @@ class CentredPredictor:
             return replace(made, provenance=provenance)
         hours = checked_horizons(horizons)
         mean = np.tensordot(made.weights, made.increments, axes=1)
-        width = self.means.width(hours)[:, None, :]
-        shift = (1.0 - width) * mean + self.means.mean(history, hours)
-        moved = width * made.increments + shift
+        moved = self.means.around(made.increments, mean, self.means.mean(history, hours), hours)
         return replace(made, increments=moved, provenance=provenance)
 
     def pack(self) -> tuple[dict[str, Any], dict[str, ndarray]]:

@@ -5,7 +5,7 @@ complete at every horizon are left out.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Self
 
 import numpy as np
@@ -17,6 +17,7 @@ from greekdrift.features.history import Panel
 from greekdrift.forecast.econometric import FilteredPredictor, walk
 from greekdrift.forecast.ensemble import PoolPredictor, shares
 from greekdrift.forecast.inputs import gaps, inputs
+from greekdrift.forecast.mean_regression import MeanRegression
 from greekdrift.forecast.memory import Memory, memory, moves
 from greekdrift.forecast.scale import Scale
 from greekdrift.forecast.steps import path_of_steps, steps
@@ -76,6 +77,17 @@ def examples(base: PoolPredictor, panel: Panel, *, horizons: Sequence[float], dr
         observed=observed,
         origin=origin,
         last=last,
+    )
+
+
+def residual(made: Examples, means: MeanRegression, panel: Panel, *, horizons: Sequence[float]) -> Examples:
+    """The same examples once a conditional mean is known: what it leaves of draws and of what happened."""
+    hours, rows = np.array(horizons, dtype=np.float64), made.origin
+    known = memory(moves(panel), means.frame.clock.memories).rows(rows)
+    return replace(
+        made,
+        base=means.around(made.base, made.base.mean(axis=1, keepdims=True), 0.0, hours),
+        observed=made.observed - means.expected(known, panel.state[rows], panel.as_of[rows], hours),
     )
 
 

@@ -20,11 +20,11 @@ the state's own.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 from numpy import ndarray
 
 from greekdrift.features.calendar import days_to_third_friday, hours_since_thursday, weekend_share
@@ -137,23 +137,62 @@ class MeanRegression:
     shares: Float[ndarray, "horizon kind"]
 
     def mean(self, history: Panel, hours: Float[ndarray, " asked"]) -> Float[ndarray, "asked underlying factor"]:
-        """Expected increments from the last row of a history over some horizons (hours).
+        """Expected increments from the last row of a history over some horizons (hours)."""
+        past = memory(moves(history), self.frame.clock.memories, last_only=True).repeated(1)
+        return self.expected(past, history.state[-1:], history.as_of[-1:], hours)[0]
+
+    def expected(
+        self,
+        past: Memory,
+        state: Float[ndarray, "row underlying factor"],
+        moment: Shaped[ndarray, " row"],
+        hours: Float[ndarray, " asked"],
+    ) -> Float[ndarray, "row asked underlying factor"]:
+        """Expected increments at some rows over some horizons (hours).
 
         Between trained horizons coefficients are linear in time, from 0 at once; beyond the last they stay.
         """
-        past = memory(moves(history), self.frame.clock.memories, last_only=True).repeated(1)
-        made = np.zeros((hours.size, *history.state.shape[1:]))
+        made = np.zeros((len(state), hours.size, *state.shape[1:]))
         if not np.any(self.coefficients):
             return made
         every = _between(self.coefficients, self.horizons, hours)
         for at, hour in enumerate(hours):
-            seen = self.frame.regressors(past, history.state[-1:], history.as_of[-1:], float(hour))[0]
-            made[at] = np.einsum("ufk,fk->uf", seen, every[at])
+            seen = self.frame.regressors(past, state, moment, float(hour))
+            made[:, at] = np.einsum("rufk,fk->ruf", seen, every[at])
         return made
+
+    def around(
+        self,
+        drawn: Float[ndarray, "*draw asked underlying factor"],
+        usual: Float[ndarray, "*mean asked underlying factor"],
+        centre: Float[ndarray, "*centre asked underlying factor"] | float,
+        hours: Float[ndarray, " asked"],
+    ) -> Float[ndarray, "*draw asked underlying factor"]:
+        """Draws whose mean is `usual`, as much narrower as the mean explains and moved: w x + (1 − w) x̄ + centre."""
+        width = self.width(hours)[:, None, :]
+        return width * drawn + ((1.0 - width) * usual + centre)
 
     def width(self, hours: Float[ndarray, " asked"]) -> Float[ndarray, "asked factor"]:
         """What of the spread is left once the mean is known, √(1 − explained)."""
         return np.sqrt(1.0 - _between(self.explained, self.horizons, hours))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MeanStart:
+    """Means that were learnt elsewhere, without anything of the market there: what a later fit is shrunk to.
+
+    Coefficients, explained variance and shares are those of a `MeanRegression`.
+    """
+
+    horizons: Float[ndarray, " horizon"]
+    coefficients: Float[ndarray, "horizon factor regressor"]
+    explained: Float[ndarray, "horizon factor"]
+    shares: Float[ndarray, "horizon kind"]
+
+    @classmethod
+    def of(cls, means: MeanRegression) -> "MeanStart":
+        """What some fitted means hand on."""
+        return cls(**{field.name: getattr(means, field.name) for field in fields(cls)})
 
 
 def _between(values: ndarray, horizons: ndarray, hours: ndarray) -> ndarray:
@@ -178,9 +217,10 @@ class Sample:
     known: Int[ndarray, " row"]
     x: Float[ndarray, "row underlying factor regressor"]
     y: Float[ndarray, "row underlying factor"]
+    towards: Float[ndarray, "factor regressor"]
 
     def until(self, row: int, priors: Sequence[float]) -> Float[ndarray, "prior factor regressor"]:
-        """Ridge coefficients from the targets that were known with a row, against some rows of nothing.
+        """Ridge coefficients from the targets that were known with a row, against some rows of what is leant towards.
 
         Rows are the panel's: underlyings of one row move together and count as one.
         """
@@ -192,12 +232,17 @@ class Sample:
         size = np.sqrt(np.einsum("fkk->fk", cross) / max(1, int(seen.sum())))[..., None]
         size = np.where(size > 0.0, size, 1.0)
         cross, pulled = cross / (size * size.transpose(0, 2, 1)), pulled / size
-        against = np.eye(len(REGRESSORS))
-        return np.stack([(np.linalg.solve(cross + rows * against, pulled) / size)[..., 0] for rows in priors])
+        against, leant = np.eye(len(REGRESSORS)), self.towards[..., None] * size
+        return np.stack(
+            [(np.linalg.solve(cross + rows * against, pulled + rows * leant) / size)[..., 0] for rows in priors]
+        )
 
 
-def fit(panel: Panel, horizons: Sequence[float], *, refits: int = 8) -> MeanRegression:
+def fit(panel: Panel, horizons: Sequence[float], *, refits: int = 8, start: MeanStart | None = None) -> MeanRegression:
     """Means at some horizons (hours), trusted as far as an inner walk-forward of `refits` fits bears them out.
+
+    With a `start` the means lean towards its own, at its horizons. What it trusts is trusted unless later blocks
+    gainsay it, also where the panel is too short to say anything.
 
     >>> from greekdrift.features.history import example
     >>> panel = example(rows=300)
@@ -205,15 +250,16 @@ def fit(panel: Panel, horizons: Sequence[float], *, refits: int = 8) -> MeanRegr
     >>> fitted.mean(panel, np.array([24.0])).shape, bool(np.all(fitted.width(np.array([24.0])) <= 1.0))
     ((1, 1, 7), True)
     """
-    frame = Frame.of(panel)
+    frame, horizons = Frame.of(panel), tuple(horizons) if start is None else tuple(start.horizons)
     past = memory(moves(panel), frame.clock.memories)
     kind = kinds(panel.factors) * (np.arange(len(panel.factors)) != frame.places.forward)[:, None]
     count, factors = len(horizons), len(panel.factors)
     coefficients = np.zeros((count, factors, len(REGRESSORS)))
     explained, shares = np.zeros((count, factors)), np.zeros((count, len(KINDS)))
     for at, hours in enumerate(horizons):
-        sample = _sample(panel, frame, past, float(hours))
-        prior, shares[at], gained = _trusted(panel, sample, kind, longest=float(horizons[-1]), refits=refits)
+        known = Leant.nothing(factors) if start is None else Leant.of(start, at, kind)
+        sample = _sample(panel, frame, past, float(hours), towards=known.towards)
+        prior, shares[at], gained = _trusted(panel, sample, kind, known, longest=max(horizons), refits=refits)
         fitted = sample.until(len(panel), PRIOR_ROWS)
         for number in np.flatnonzero(shares[at]):
             own = kind[:, number] > 0.0
@@ -228,7 +274,30 @@ def fit(panel: Panel, horizons: Sequence[float], *, refits: int = 8) -> MeanRegr
     )
 
 
-def _sample(panel: Panel, frame: Frame, past: Memory, hours: float) -> Sample:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Leant:
+    """What is known of the means of one horizon before the panel is looked at, by kind of factor."""
+
+    towards: Float[ndarray, "factor regressor"]
+    is_trusted: Bool[ndarray, " kind"]
+    explained: Float[ndarray, " kind"]
+
+    @classmethod
+    def nothing(cls, factors: int) -> "Leant":
+        """No start."""
+        none = np.zeros(len(KINDS))
+        return cls(towards=np.zeros((factors, len(REGRESSORS))), is_trusted=none > 0.0, explained=none)
+
+    @classmethod
+    def of(cls, start: MeanStart, at: int, kind: Float[ndarray, "factor kind"]) -> "Leant":
+        """The horizon at a place of a start."""
+        explained = (start.explained[at][:, None] * kind).max(axis=0)
+        return cls(towards=start.coefficients[at], is_trusted=start.shares[at] > 0.0, explained=explained)
+
+
+def _sample(
+    panel: Panel, frame: Frame, past: Memory, hours: float, *, towards: Float[ndarray, "factor regressor"]
+) -> Sample:
     """Regressors and targets of every origin of a horizon."""
     found = panel.increments(hours, tolerance_hours=0.25 * panel.step_hours)
     known = past.rows(found.origin)
@@ -241,19 +310,21 @@ def _sample(panel: Panel, frame: Frame, past: Memory, hours: float) -> Sample:
         known=found.target,
         x=np.where(there[..., None], x, 0.0),
         y=np.where(there, y, 0.0),
+        towards=towards,
     )
 
 
 def _trusted(
-    panel: Panel, sample: Sample, kind: ndarray, *, longest: float, refits: int
+    panel: Panel, sample: Sample, kind: ndarray, known: Leant, *, longest: float, refits: int
 ) -> tuple[Int[ndarray, " kind"], Float[ndarray, " kind"], Float[ndarray, " kind"]]:
     """By kind of factor: place of the prior, share and explained variance that later blocks bear out."""
-    prior, shares, gained = np.zeros(len(KINDS), dtype=np.int64), np.zeros(len(KINDS)), np.zeros(len(KINDS))
     edges = np.linspace(FIRST_SHARE * len(panel), len(panel), refits + 1).astype(np.int64)
     later = sample.origin >= edges[0]
     blocks = int(later.sum()) // max(1, round(2.0 * longest / panel.step_hours))
     if blocks < LEAST_BLOCKS:
-        return prior, shares, gained
+        return np.full(len(KINDS), len(PRIOR_ROWS) - 1), known.is_trusted.astype(np.float64), known.explained
+    prior, shares, gained = np.zeros(len(KINDS), dtype=np.int64), np.zeros(len(KINDS)), np.zeros(len(KINDS))
+    needed = np.where(known.is_trusted, 0.0, NEEDED_GAIN)
     told, seen = _told(sample, edges)[:, later], sample.y[later]
     nothing = _by_block(seen**2, kind, blocks)
     for at in range(len(PRIOR_ROWS)):
@@ -261,7 +332,7 @@ def _trusted(
             gain = nothing - _by_block((seen - share * told[at]) ** 2, kind, blocks)
             portion = gain.mean(axis=0) / (nothing.mean(axis=0) + TINY)
             evidence = gain.mean(axis=0) / (gain.std(axis=0, ddof=1) / np.sqrt(blocks) + TINY)
-            better = (evidence > NEEDED_GAIN) & (portion > gained)
+            better = (evidence > needed) & (portion > gained)
             prior[better], shares[better], gained[better] = at, share, portion[better]
     return prior, shares, gained
 

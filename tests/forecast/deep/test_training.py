@@ -11,11 +11,12 @@ from greekdrift.config import load_venue
 from greekdrift.errors import ArtefactError, DataError, InputError
 from greekdrift.features.panel import assemble
 from greekdrift.forecast import artefact
+from greekdrift.forecast.centred import CentredPredictor
 from greekdrift.forecast.deep.loop import Batches
 from greekdrift.forecast.deep.predictor import DriftNetPredictor
 from greekdrift.forecast.deep.training import DriftNet, inner_split
 from greekdrift.forecast.ensemble import Pool
-from greekdrift.forecast.examples import examples
+from greekdrift.forecast.examples import examples, residual
 from greekdrift.forecast.historical import Historical
 from greekdrift.forecast.inputs import kinds
 from greekdrift.market.simulate import SimulatedSource
@@ -39,10 +40,15 @@ def _reverting(panel):
     return replace(panel, state=state)
 
 
-def test_it_learns_what_the_base_law_cannot_know(fitted):
+@pytest.mark.parametrize("centred", [False, True])
+def test_it_learns_what_the_base_law_cannot_know(fitted, centred):
     panel, predictor = fitted
-    skew = predictor.shares[1, :, 2]
-    assert np.all(skew > 0.0)
+    if not centred:
+        predictor = replace(QUICK, centred=False).fit(panel)
+        assert predictor.means is None
+        assert np.all(predictor.shares[1, :, 2] > 0.0)
+    else:
+        assert np.all(predictor.means.shares[:3, 2] > 0.0)
     base_width, width = (
         made.predict(panel, horizons=(24.0,), n=500, seed=0).increments[:, 0, 0, 3].std()
         for made in (predictor.base, predictor)
@@ -51,6 +57,29 @@ def test_it_learns_what_the_base_law_cannot_know(fitted):
     pulled = predictor.predict(far, horizons=(24.0,), n=500, seed=0).increments[:, 0, 0, 3].mean()
     assert pulled < -0.015
     assert width < 1.2 * base_width
+
+
+def test_the_networks_learn_from_what_the_mean_leaves(fitted):
+    """Around the mean of every origin the mean finds nothing more, and the draws are as much narrower as it says."""
+    panel, predictor = fitted
+    made = examples(predictor.base, panel, horizons=(6.0, 24.0), draws=64, seed=0)
+    left = residual(made, predictor.means, panel, horizons=(6.0, 24.0))
+    skew = 3
+    assert np.var(left.observed[:, 1, 0, skew]) < 0.7 * np.var(made.observed[:, 1, 0, skew])
+    width = predictor.means.width(np.array([6.0, 24.0]))
+    assert np.all(width[:, skew] < 0.9)
+    narrow = left.base.std(axis=1) / made.base.std(axis=1)
+    np.testing.assert_allclose(narrow, np.broadcast_to(width[None, :, None, :], narrow.shape), rtol=1e-9)
+    np.testing.assert_allclose(left.base.mean(axis=1), made.base.mean(axis=1), atol=1e-12)
+
+
+def test_the_mean_is_that_of_centred(fitted):
+    """With no share trusted the net is its base law about the learned mean, as `centred` makes it."""
+    panel, predictor = fitted
+    plain = replace(predictor, shares=np.zeros_like(predictor.shares))
+    centred = CentredPredictor(name="centred", base=predictor.base, means=predictor.means)
+    one, two = (made.predict(panel, horizons=(6.0, 30.0), n=50, seed=1).increments for made in (plain, centred))
+    np.testing.assert_allclose(one, two, rtol=1e-12, atol=1e-15)
 
 
 def test_the_return_keeps_no_learnt_drift(fitted):
@@ -172,10 +201,12 @@ def test_a_shape_is_learnt_kept_and_read_back(fitted, tmp_path):
     assert again.tobytes() == with_shape.tobytes()
 
 
-def test_an_artefact_without_shapes_is_read_as_before(fitted):
-    panel, predictor = fitted
+def test_an_artefact_without_shapes_or_means_is_read_as_before(make_panel):
+    panel = _reverting(make_panel(rows=260))
+    predictor = replace(QUICK, epochs=1, centred=False, common=False).fit(panel)
     config, arrays = replace(predictor, mixtures=()).pack()
-    del config["mixtures"]
+    for name in ("mixtures", "means", "base_kind"):
+        del config[name]
     arrays["shares"] = arrays["shares"][:3]
     old = DriftNetPredictor.unpack(config, arrays)
     assert old.shares.shape[0] == 4

@@ -1,4 +1,10 @@
-"""The fitted drift net: base law, networks and how far they are trusted. Imports torch, never lightning."""
+"""The fitted drift net: base law, conditional mean, networks and how far they are trusted.
+
+    x = m̂(h) + net(x̄(h) + √(1 − R²(h)) (B − x̄(h)))
+
+B are the pool's paths and x̄ their mean, m̂ and R² those of `forecast.mean_regression`; the net corrects or reshapes
+what the mean leaves. Imports torch, never lightning.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,11 +20,15 @@ from greekdrift.features.history import Panel
 from greekdrift.forecast import packed
 from greekdrift.forecast.deep.mixture import MixtureNetwork, joined, spread
 from greekdrift.forecast.deep.network import HEAD_GROUPS, Correction, DriftNetwork
-from greekdrift.forecast.ensemble import PoolPredictor
+from greekdrift.forecast.ensemble import CommonPoolPredictor, PoolPredictor
 from greekdrift.forecast.examples import ratio
 from greekdrift.forecast.forecaster import checked_horizons, checked_origin, scenarios
 from greekdrift.forecast.inputs import NAMES, gaps, inputs, kinds
+from greekdrift.forecast.mean_regression import MeanRegression
 from greekdrift.forecast.memory import Memory, memory, moves
+
+BASES: Mapping[str, type[PoolPredictor]] = {one.kind: one for one in (PoolPredictor, CommonPoolPredictor)}
+"""What a drift net may stand on."""
 
 Net = TypeVar("Net", DriftNetwork, MixtureNetwork)
 
@@ -27,6 +37,7 @@ Net = TypeVar("Net", DriftNetwork, MixtureNetwork)
 class DriftNetPredictor:
     """Paths of `base`, corrected by a share of what the networks say on average, or given the mixtures' shape.
 
+    `means`, where there are any, are taken for known before and added after that.
     `horizons` (hours) are those that the networks were trained on, `shares` by head (scale, reversion, tilt, shape),
     trained horizon and kind of factor (`forecast.inputs.KINDS`); all 0 is `base` itself. Where a shape is trusted it
     takes the place of the correction. Between trained horizons the shares are interpolated in ln h, outside the
@@ -37,6 +48,7 @@ class DriftNetPredictor:
 
     name: str
     base: PoolPredictor
+    means: MeanRegression | None = None
     networks: tuple[DriftNetwork, ...]
     mixtures: tuple[MixtureNetwork, ...]
     shares: Float[ndarray, "head horizon kind"]
@@ -46,40 +58,39 @@ class DriftNetPredictor:
         """`n` corrected paths from the last row of the history."""
         hours = checked_horizons(horizons)
         checked_origin(history, underlyings=self.base.lead.underlyings, factors=self.base.lead.factors)
-        moved = self._corrected(history, self.base.paths(history, hours, n=n, seed=seed), hours)
+        walked = self.base.paths(history, hours, n=n, seed=seed)
+        if self.means is None or not np.any(self.means.shares):
+            moved = self._corrected(history, walked, hours)
+        else:
+            left = self.means.around(walked, walked.mean(axis=0), 0.0, hours)
+            moved = self._corrected(history, left, hours) + self.means.mean(history, hours)
         return scenarios(history, moved, horizons=hours, name=self.name, seed=seed)
 
     def pack(self) -> tuple[dict[str, Any], dict[str, ndarray]]:
-        """Plain values and arrays: the base law, the shares and every network's weights."""
+        """Plain values and arrays: the base law, the means, the shares and every network's weights."""
         base, arrays = packed.pack(self.base, path="base.")
-        arrays |= {"shares": self.shares, "horizons": self.horizons}
-        for kind, members in (("network", self.networks), ("mixture", self.mixtures)):
-            for member, network in enumerate(members):
-                arrays |= {f"{kind}.{member}.{name}": part.numpy() for name, part in network.state_dict().items()}
-        config = {
-            "name": self.name,
-            "base": base,
-            "members": len(self.networks),
-            "mixtures": len(self.mixtures),
-            "inputs": list(NAMES),
-        }
-        return config, arrays
+        means = None
+        if self.means is not None:
+            means, mean_arrays = packed.pack(self.means, path="means.")
+            arrays |= mean_arrays
+        networks, weights = write_networks(self.networks, self.mixtures)
+        arrays |= weights | {"shares": self.shares, "horizons": self.horizons}
+        return {"name": self.name, "base": base, "base_kind": self.base.kind, "means": means, **networks}, arrays
 
     @classmethod
     def unpack(cls, config: Mapping[str, Any], arrays: Mapping[str, ndarray]) -> Self:
         """The predictor of these values and arrays; one that was trained on other inputs is refused."""
-        if tuple(config["inputs"]) != NAMES:
-            raise ValueError(f"its inputs are {config['inputs']}")
+        networks, mixtures = read_networks(config, arrays)
         shares = arrays["shares"]
         if "mixtures" not in config:  # written before there were shapes
             shares = np.concatenate([shares, np.zeros_like(shares[:1])])
+        means = config.get("means")  # absent, like the kind of the base, where it was written before there were any
         return cls(
             name=config["name"],
-            base=packed.unpack(PoolPredictor, config["base"], arrays, path="base."),
-            networks=tuple(_read(DriftNetwork, arrays, f"network.{member}.") for member in range(config["members"])),
-            mixtures=tuple(
-                _read(MixtureNetwork, arrays, f"mixture.{member}.") for member in range(config.get("mixtures", 0))
-            ),
+            base=packed.unpack(BASES[config.get("base_kind", "pool")], config["base"], arrays, path="base."),
+            means=None if means is None else packed.unpack(MeanRegression, means, arrays, path="means."),
+            networks=networks,
+            mixtures=mixtures,
             shares=shares,
             horizons=arrays["horizons"],
         )
@@ -150,6 +161,31 @@ def average(said: Sequence[Correction]) -> Correction:
         log_scale=torch.stack([one.log_scale for one in said]).mean(dim=0),
         reversion=torch.stack([one.reversion for one in said]).mean(dim=0),
         tilt=torch.stack([one.tilt for one in said]).mean(dim=0),
+    )
+
+
+def write_networks(
+    networks: Sequence[DriftNetwork], mixtures: Sequence[MixtureNetwork]
+) -> tuple[dict[str, Any], dict[str, ndarray]]:
+    """How many networks of either kind and of which inputs, and their weights."""
+    weights = {
+        f"{kind}.{member}.{name}": part.numpy()
+        for kind, members in (("network", networks), ("mixture", mixtures))
+        for member, network in enumerate(members)
+        for name, part in network.state_dict().items()
+    }
+    return {"members": len(networks), "mixtures": len(mixtures), "inputs": list(NAMES)}, weights
+
+
+def read_networks(
+    config: Mapping[str, Any], arrays: Mapping[str, ndarray]
+) -> tuple[tuple[DriftNetwork, ...], tuple[MixtureNetwork, ...]]:
+    """The networks of these values and weights; those that were trained on other inputs are refused."""
+    if tuple(config["inputs"]) != NAMES:
+        raise ValueError(f"its inputs are {config['inputs']}")
+    return (
+        tuple(_read(DriftNetwork, arrays, f"network.{member}.") for member in range(config["members"])),
+        tuple(_read(MixtureNetwork, arrays, f"mixture.{member}.") for member in range(config.get("mixtures", 0))),
     )
 
 

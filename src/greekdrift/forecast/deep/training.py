@@ -1,10 +1,11 @@
-"""The drift net's fit: base law, two kinds of network on top of it, and how far later origins bear them out.
+"""The drift net's fit: base law, conditional mean, two kinds of network on top, and how far later origins bear them.
 
 The later two fifths of the origins (purged) says when to stop (`loop`) and how much to trust (`trust`); what is trusted
-is then trained once more on all origins. Where nothing helps, the drift net is its base law.
+is then trained once more on all origins. Where nothing helps, the drift net is its base law about the trusted mean.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import ClassVar, TypeVar
 
@@ -15,6 +16,8 @@ from torch import Tensor
 
 from greekdrift.errors import InputError
 from greekdrift.features.history import Panel
+from greekdrift.forecast import mean_regression
+from greekdrift.forecast.artefact import load_start
 from greekdrift.forecast.deep.loop import (
     COLUMNS,
     Loop,
@@ -29,11 +32,14 @@ from greekdrift.forecast.deep.loop import (
 from greekdrift.forecast.deep.mixture import MixtureNetwork, spread
 from greekdrift.forecast.deep.network import DriftNetwork
 from greekdrift.forecast.deep.predictor import DriftNetPredictor
+from greekdrift.forecast.deep.start import Start
 from greekdrift.forecast.deep.trust import ALL_HEADS, trusted
-from greekdrift.forecast.ensemble import LAWS, Pool
-from greekdrift.forecast.examples import Examples, examples
+from greekdrift.forecast.ensemble import Pool, PoolPredictor
+from greekdrift.forecast.examples import Examples, examples, residual
 from greekdrift.forecast.forecaster import checked_horizons
 from greekdrift.forecast.inputs import KINDS, NAMES, kinds
+from greekdrift.forecast.mean_regression import MeanRegression
+from greekdrift.forecast.steps import usual_horizons
 
 Net = TypeVar("Net", DriftNetwork, MixtureNetwork)
 
@@ -42,16 +48,21 @@ Net = TypeVar("Net", DriftNetwork, MixtureNetwork)
 class DriftNet:
     """The drift net: corrections and shapes of a pool of filtered historical laws, learnt on proper scores.
 
-    `horizons` (hours) are those that it is trained on, `laws` the pool that it corrects (`forecast.ensemble`).
-    `members` networks of each kind from different seeds are averaged. The pool is drawn `draws` times per origin, of
-    which each step of training sees `batch_draws`. Without `shape` the corrections are alone.
+    `horizons` (hours) are those that it is trained on, `laws` the pool that it corrects (`forecast.ensemble`), on
+    `common` draws or not. `centred`: the conditional mean (`forecast.mean_regression`) comes first, and the networks
+    learn from what it leaves. `members` networks of each kind from different seeds are averaged. The pool is drawn
+    `draws` times per origin, of which each step of training sees `batch_draws`. Without `shape` the corrections are
+    alone. `start` is a folder of networks and means that were learnt elsewhere (`deep.start`), from which it learns.
     """
 
     invariances: ClassVar[tuple[str, ...]] = ("level", "scale", "permutation")
 
     horizons: tuple[float, ...] = (6.0, 12.0, 24.0)
-    laws: tuple[str, ...] = LAWS
+    laws: tuple[str, ...] = ("hari", "front-flat:pool")
+    common: bool = True
+    centred: bool = True
     shape: bool = True
+    start: str = ""
     width: int = 24
     members: int = 2
     draws: int = 32
@@ -94,49 +105,88 @@ class DriftNet:
         )
 
     def fit(self, panel: Panel) -> DriftNetPredictor:
-        """Base law on the panel, then the networks on its complete origins."""
-        base = Pool(laws=self.laws).fit(panel)
+        """Base law and means on the panel, then the networks on its complete origins."""
+        base = Pool(laws=self.laws, common=self.common).fit(panel)
+        start = self._started(base, panel)
         made = examples(base, panel, horizons=self.horizons, draws=self.draws, seed=self.seed)
+        means = self._means(panel, start)
+        if means is not None and np.any(means.shares):
+            made = residual(made, means, panel, horizons=self.horizons)
         early, late = inner_split(made)
         with quiet(self.threads):
             size = size_of(made, early)
             seen, later, everything = (
                 tensors(made, rows, size, panel.factors) for rows in (early, late, np.arange(len(made)))
             )
-            bent = self._trained(DriftNetwork, bends, seen, later)
-            shaped = self._trained(MixtureNetwork, shapes, seen, later) if self.shape else ()
-            shares, gains = trusted(_networks(bent), _networks(shaped), later)
+            new_bent, new_shaped = self._new(start, seen)
+            bent = self._trained(new_bent, bends, seen, later)
+            shaped = self._trained(new_shaped, shapes, seen, later)
+            known = None if start is None else start.known
+            shares, gains = trusted(_networks(bent), _networks(shaped), later, known=known)
             if shares[:-1].any():
-                bent = self._again(DriftNetwork, bends, everything, bent)
+                bent = self._again(new_bent, bends, everything, bent)
             if shares[-1].any():
-                shaped = self._again(MixtureNetwork, shapes, everything, shaped)
+                shaped = self._again(new_shaped, shapes, everything, shaped)
         self._record(len(made), shares, gains)
         return DriftNetPredictor(
             name=self.name,
             base=base,
+            means=means,
             networks=_networks(bent),
             mixtures=_networks(shaped),
             shares=shares.numpy().astype(np.float64),
             horizons=np.array(self.horizons, dtype=np.float64),
         )
 
+    def _started(self, base: PoolPredictor, panel: Panel) -> Start | None:
+        """What was learnt elsewhere, if it fits the panel and the net."""
+        if not self.start:
+            return None
+        start: Start = load_start(self.start)
+        start.check(panel, has_calendar=base.lead.scale.clock.has_calendar, horizons=self.horizons)
+        return start
+
+    def _means(self, panel: Panel, start: Start | None) -> MeanRegression | None:
+        if not self.centred:
+            return None
+        return mean_regression.fit(panel, usual_horizons(panel), start=None if start is None else start.means)
+
+    def _new(self, start: Start | None, seen: Tensors) -> tuple[tuple[DriftNetwork, ...], tuple[MixtureNetwork, ...]]:
+        """The networks as training begins: those of the start, or new ones for what will be seen."""
+        if start is not None:
+            return start.networks, start.mixtures if self.shape else ()
+        members = range(self.members)
+        bent = tuple(self._made(DriftNetwork, seen, member) for member in members)
+        return bent, tuple(self._made(MixtureNetwork, seen, member) for member in members) if self.shape else ()
+
+    def _made(self, kind: Callable[..., Net], seen: Tensors, member: int) -> Net:
+        with torch.random.fork_rng(devices=()):
+            torch.manual_seed(self._seed_of(member))
+            network = kind(inputs=len(NAMES), width=self.width)
+        standardise(network, seen.inputs)
+        return network
+
+    def _seed_of(self, member: int) -> int:
+        return 1000 * self.seed + member
+
     def _trained(
-        self, kind: Callable[..., Net], objective: Objective, seen: Tensors, later: Tensors
+        self, new: Sequence[Net], objective: Objective, seen: Tensors, later: Tensors
     ) -> tuple[tuple[Net, int], ...]:
         """The members, each with the number of steps after which it was best on the `later` origins."""
-        return tuple(self._one(kind, objective, seen, member=member, later=later) for member in range(self.members))
+        return tuple(self._one(network, objective, seen, member=at, later=later) for at, network in enumerate(new))
 
     def _again(
-        self, kind: Callable[..., Net], objective: Objective, seen: Tensors, tried: tuple[tuple[Net, int], ...]
+        self, new: Sequence[Net], objective: Objective, seen: Tensors, tried: tuple[tuple[Net, int], ...]
     ) -> tuple[tuple[Net, int], ...]:
         """The members on more origins for as many steps as before."""
         return tuple(
-            self._one(kind, objective, seen, member=member, steps=steps) for member, (_, steps) in enumerate(tried)
+            self._one(network, objective, seen, member=at, steps=steps)
+            for at, (network, (_, steps)) in enumerate(zip(new, tried, strict=True))
         )
 
     def _one(
         self,
-        kind: Callable[..., Net],
+        new: Net,
         objective: Objective,
         seen: Tensors,
         *,
@@ -144,11 +194,9 @@ class DriftNet:
         later: Tensors | None = None,
         steps: int = 0,
     ) -> tuple[Net, int]:
-        seed = 1000 * self.seed + member
+        network, seed = deepcopy(new), self._seed_of(member)
         with torch.random.fork_rng(devices=()):
             torch.manual_seed(seed)
-            network = kind(inputs=len(NAMES), width=self.width)
-            standardise(network, seen.inputs)
             loop = Loop(
                 network, seen, later, objective=objective, schedule=self.schedule, seed=seed, recorder=self.recorder
             )

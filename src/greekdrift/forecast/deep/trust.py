@@ -28,18 +28,25 @@ Losses = Float[Tensor, "block horizon kind"]
 
 
 def trusted(
-    networks: Sequence[DriftNetwork], mixtures: Sequence[MixtureNetwork], late: Tensors
+    networks: Sequence[DriftNetwork],
+    mixtures: Sequence[MixtureNetwork],
+    late: Tensors,
+    *,
+    known: Float[Tensor, "head horizon kind"] | None = None,
 ) -> tuple[Float[Tensor, "head horizon kind"], Float[Tensor, "head horizon kind"]]:
     """Shares of scale, reversion, tilt and shape, and the gains in standard errors that they rest on.
 
     The first three one after the other, each with those before it in place; the shape against the base law itself.
+    What `known` shares of the networks' start trust is trusted unless later origins gainsay it, also where there are
+    too few of them to say anything.
     """
     horizons, kinds_ = late.observed.shape[1], late.kind.shape[1]
     shares, gains = (torch.zeros(len(ALL_HEADS), horizons, kinds_) for _ in range(2))
     base = late.base / late.size
     loss = _by_kind(base, late)
     if len(loss) < LEAST_BLOCKS:
-        return shares, gains
+        return (shares if known is None else known), gains
+    needed = torch.full_like(shares, NEEDED_GAIN) if known is None else NEEDED_GAIN * (known == 0.0)
     with torch.inference_mode():
         said = average([network(late.inputs) for network in networks])
         so_far = loss
@@ -50,24 +57,28 @@ def trusted(
                 tried[head] = share
                 return _by_kind(bent(said.shrunk(tried @ late.kind.T), late)[0], late)
 
-            shares[head], gains[head], so_far = _chosen(so_far, of)
+            shares[head], gains[head], so_far = _chosen(so_far, of, needed[head])
         if not mixtures:
             return shares, gains
         made = torch.stack([joined(mixture(late.inputs, late.gap, late.unit), late.base) for mixture in mixtures])
         shaped = made.mean(dim=0) / late.size
-        shares[-1], gains[-1], _ = _chosen(loss, lambda share: _by_kind(base + share * (shaped - base), late))
+        shares[-1], gains[-1], _ = _chosen(
+            loss, lambda share: _by_kind(base + share * (shaped - base), late), needed[-1]
+        )
     shares[-1, :, [KINDS.index(kind) for kind in KEPT_KINDS]] = 0.0
     return shares, gains
 
 
-def _chosen(loss: Losses, of: Callable[[float], Losses]) -> tuple[Tensor, Tensor, Losses]:
+def _chosen(
+    loss: Losses, of: Callable[[float], Losses], needed: Float[Tensor, "horizon kind"]
+) -> tuple[Tensor, Tensor, Losses]:
     """Best share of each horizon and kind or 0, its gain in standard errors, and the losses with it."""
     losses = torch.stack([of(share) for share in SHARES])
     gain = loss - losses
     error = gain.std(dim=1) / gain.shape[1] ** 0.5 + 1e-12
     best = gain.mean(dim=1).argmax(dim=0, keepdim=True)
     gains = (gain.mean(dim=1) / error).gather(0, best)[0]
-    is_trusted = gains > NEEDED_GAIN
+    is_trusted = gains > needed
     chosen = losses.gather(0, best[:, None].expand(1, *loss.shape))[0]
     shares = torch.where(is_trusted, torch.tensor(SHARES)[best[0]], 0.0)
     return shares, gains, torch.where(is_trusted, chosen, loss)
