@@ -30,6 +30,7 @@ VARIANTS: tuple[Component, ...] = (
     Component(use="garch", asymmetric=False),
     Component(use="pool", laws=["ewma"]),
     Component(use="pool", laws=["hari", "front-flat:pool"], common=True),
+    Component(use="pool", laws=["hari", "ewma"], common=True, weights="past", origins=8),
     Component(use="calibrated", base={"use": "historical"}, origins=40, refits=2),
 )
 

@@ -48,6 +48,8 @@ PREDICTORS: Mapping[str, str] = {
     "gaussian": "forecast.gaussian:GaussianPredictor",
     "pool": "forecast.ensemble:PoolPredictor",
     "pool_common": "forecast.ensemble:CommonPoolPredictor",
+    "pool_weighed": "forecast.ensemble:WeighedPoolPredictor",
+    "pool_weighed_common": "forecast.ensemble:WeighedCommonPoolPredictor",
     "student": "forecast.student:StudentPredictor",
     "drift_net": "forecast.deep.predictor:DriftNetPredictor",
 }

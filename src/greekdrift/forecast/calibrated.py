@@ -168,7 +168,7 @@ def outcomes(
     found: list[list[tuple[int, ndarray]]] = [[] for _ in hours]
     moves = [panel.increments(float(hour), tolerance_hours=0.25 * panel.step_hours) for hour in hours]
     place = [dict(zip(one.origin.tolist(), range(len(one)), strict=True)) for one in moves]
-    for fit_row, rows in _plan(panel, refits=refits, origins=origins):
+    for fit_row, rows in plan(panel, refits=refits, origins=origins):
         try:
             predictor = forecaster.fit(panel.until(panel.known_at[fit_row]))
         except DataError:
@@ -199,7 +199,7 @@ def _levels(predictor: Predictor, history: Panel, elapsed: ndarray, observed: nd
     return middle
 
 
-def _plan(panel: Panel, *, refits: int, origins: int) -> list[tuple[int, list[int]]]:
+def plan(panel: Panel, *, refits: int, origins: int) -> list[tuple[int, list[int]]]:
     """The last row of each inner fit and the complete rows that are forecast from it, evenly thinned."""
     first = max(LEAST_ROWS, int(FIRST_SHARE * len(panel)))
     complete = np.flatnonzero(np.all(np.isfinite(panel.state), axis=(1, 2)))
