@@ -6,11 +6,12 @@ from pathlib import Path
 
 from greekdrift.book import Account, Chain, Venue
 from greekdrift.cli.experiments import panel_of
-from greekdrift.cli.setting import predictor_of
+from greekdrift.cli.setting import intervals_of, predictor_of
 from greekdrift.cli.watched import Chance, Standing
 from greekdrift.errors import GreekdriftError
 from greekdrift.features.history import Panel
 from greekdrift.forecast.forecaster import Predictor
+from greekdrift.forecast.intervals import Learnt
 from greekdrift.forecast.novelty import Novelty
 from greekdrift.market.parquet import ParquetSource
 from greekdrift.serve.history import with_chain
@@ -36,7 +37,7 @@ class Foresight:
     samples: int
     runs: Path
     _history: Panel | None = None
-    _fitted: tuple[Predictor, Novelty | None] | None = field(default=None)
+    _fitted: tuple[Predictor, Novelty | None, Learnt | None] | None = field(default=None)
 
     def applied(self, chain: Chain, accounts: Sequence[Account], found: Sequence[Standing]) -> tuple[Standing, ...]:
         """The standings with the chance of a breach beside them: inside becomes alarm, or unknown without a chance."""
@@ -65,8 +66,10 @@ class Foresight:
             for band in account.mandate.bands
         }
         history = self._seen(chain)
-        predictor, novelty = self._model(history, chain)
-        if novelty is not None and (reason := novelty.judge(history).reason):
+        predictor, novelty, intervals = self._model(history, chain)
+        known = None if intervals is None else intervals.at(chain.known_at)
+        reasons = ("" if novelty is None else novelty.judge(history).reason, "" if known is None else known.reason)
+        if reason := reasons[0] or reasons[1]:
             return {}, {account.account_id: reason for account in watched}
         found = outlook(
             chain,
@@ -95,12 +98,12 @@ class Foresight:
         self._history = with_chain(self._history, chain)
         return self._history
 
-    def _model(self, history: Panel, chain: Chain) -> tuple[Predictor, Novelty | None]:
+    def _model(self, history: Panel, chain: Chain) -> tuple[Predictor, Novelty | None, Learnt | None]:
         if self._fitted is None:
             predictor, novelty = predictor_of(self.model, None, history, chain, self.runs)
             if predictor is None:
                 raise GreekdriftError("a model is needed to foresee a breach; give --model.")
-            self._fitted = predictor, novelty
+            self._fitted = predictor, novelty, intervals_of(self.model, predictor, None, self.runs)
         return self._fitted
 
     def _checks(self, history: Panel) -> tuple[float, ...]:
