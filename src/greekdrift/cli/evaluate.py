@@ -36,6 +36,8 @@ def command(
     scenarios and seed. The scorecard is printed whatever it says. Walks are kept in the folder of runs: a second
     run walks only what is new, and one that was broken off goes on.
 
+    An experiment with `margin` judges the forecast of margin instead: configs/experiment/margin.yaml.
+
     Example: greekdrift evaluate --config configs/experiment/leaderboard.yaml --data chains --workers 2
     """
     from greekdrift.cli.console import escape, lead, say
@@ -58,10 +60,27 @@ def command(
     elif model is not None:
         own = other_model(model, experiment)
     path = run_folder(experiment, runs, out)
+    if experiment.margin is not None:
+        _margin(experiment, source, panel, path, runs, only=only, own=own)
+        return
     card = score(experiment, source, panel, path, runs, only=only, own=own, workers=workers)
     print(card.text())
     say(f"\nscorecard in [bold]{escape(str(path))}[/]: scorecard.md, .txt, .json and .png")
     lead(f"greekdrift report {path}, or greekdrift train --config {config}")
+
+
+def _margin(experiment: Any, source: Any, panel: Any, path: Path, runs: Path, *, only: str | None, own: Any) -> None:
+    """The margin scorecard in place of that of the Greeks."""
+    from greekdrift.cli.console import escape, lead, say
+    from greekdrift.cli.experiments import forecaster_of
+    from greekdrift.cli.margin_scores import score_margin
+
+    judged = forecaster_of(experiment.forecaster, experiment) if own is None else own
+    forecasters = _asked(experiment, judged, only)
+    card = score_margin(experiment, source, panel, forecasters, path=path, runs=runs)
+    print(card.text())
+    say(f"\nmargin scorecard in [bold]{escape(str(path))}[/]: margin_scorecard.md, .txt, .json and .png")
+    lead("greekdrift margin --rules NAME --chain F --book F --forecast MODEL")
 
 
 def score(

@@ -1,7 +1,7 @@
 """Configuration: experiment files, book files, venue facts and rule sets, parsed into records at the door."""
 
 from greekdrift.config.books import load_accounts
-from greekdrift.config.experiment import Experiment, evaluation_of, features_of, load_experiment
+from greekdrift.config.experiment import Experiment, evaluation_of, features_of, load_experiment, margin_of
 from greekdrift.config.facts import load_rules, load_venue
 from greekdrift.config.table import FEATURE_KINDS, FORECASTERS, SOURCES, Component, build, resolve
 
@@ -18,5 +18,6 @@ __all__ = [
     "load_experiment",
     "load_rules",
     "load_venue",
+    "margin_of",
     "resolve",
 ]

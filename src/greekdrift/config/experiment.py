@@ -19,6 +19,7 @@ from greekdrift.config.table import (
     EVALUATION,
     FEATURE_KINDS,
     FORECASTERS,
+    MARGIN,
     SOURCES,
     Component,
     Options,
@@ -47,7 +48,8 @@ class Experiment(Section):
 
     `origin` is the instant of forecasts and decisions, the latest snapshot where it is absent. `features` are
     carried beside those that every panel carries, and may read `histories`. `evaluation` holds values of
-    `evaluate.Settings`; its `horizons` and `seed` are the experiment's unless given. `gate` is what its scorecard must
+    `evaluate.Settings`; its `horizons` and `seed` are the experiment's unless given. With `margin`, values of
+    `evaluate.MarginSettings`, what is judged is the forecast of margin under `rules`. `gate` is what its scorecard must
     show before its model may be promoted.
     """
 
@@ -65,6 +67,7 @@ class Experiment(Section):
     origin: AwareDatetime | None = None
     scenarios: Annotated[int, Field(ge=16, le=100_000)] = 500
     evaluation: Options
+    margin: Options | None = None
     gate: Gate | None = None
     tracking_uri: str | None = None
 
@@ -86,9 +89,12 @@ class Experiment(Section):
         return f"{self.name}-{self.digest[:10]}"
 
     def plain(self) -> dict[str, Any]:
-        """Resolved values as numbers, text, lists and mappings; features, histories, gate where there are some."""
+        """Resolved values as numbers, text, lists and mappings; parts that an experiment may lack only where it has them."""
         values = self.model_dump(mode="json")
-        return {name: value for name, value in values.items() if value or name not in {"features", "histories", "gate"}}
+        seldom = {"features", "histories", "gate"}
+        is_there = {name: bool(value) or name not in seldom for name, value in values.items()}
+        is_there["margin"] = self.margin is not None
+        return {name: value for name, value in values.items() if is_there[name]}
 
     @property
     def learning(self) -> str:
@@ -131,12 +137,19 @@ def component_problems(experiment: Experiment, document: Document) -> list[str]:
     for at, baseline in enumerate(experiment.baselines):
         found += problems(baseline, FORECASTERS, document=document, place=("baselines", at), given=GIVEN)
     optional = ("horizons", "seed")
+    if experiment.margin is not None:
+        found += unfit(experiment.margin, MARGIN, document=document, place=("margin",))
     return found + unfit(experiment.evaluation, EVALUATION, document=document, place=("evaluation",), optional=optional)
 
 
 def evaluation_of(experiment: Experiment) -> Any:
     """The `evaluate.Settings` of an experiment."""
     return made(experiment.evaluation, EVALUATION, horizons=experiment.horizons, seed=experiment.seed)
+
+
+def margin_of(experiment: Experiment) -> Any:
+    """The `evaluate.MarginSettings` of an experiment; None where margin is not what it judges."""
+    return None if experiment.margin is None else made(experiment.margin, MARGIN)
 
 
 def features_of(experiment: Experiment) -> tuple[Any, ...]:
@@ -155,7 +168,19 @@ def _anchored(document: Document, folder: Path) -> Document:
     histories = values.get("histories")
     if isinstance(histories, dict):
         values["histories"] = _anchored_histories(histories, folder)
+    if isinstance(values.get("baselines"), list):
+        values["baselines"] = [_anchored_start(one, folder) for one in values["baselines"]]
+    if "forecaster" in values:
+        values["forecaster"] = _anchored_start(values["forecaster"], folder)
     return Document(name=document.name, values=values, lines=document.lines)
+
+
+def _anchored_start(forecaster: Any, folder: Path) -> Any:
+    """A forecaster, and the one that it stands on, with the folder that it starts from relative to the file."""
+    if not isinstance(forecaster, dict):
+        return forecaster
+    found = {name: _anchored_start(value, folder) if name == "base" else value for name, value in forecaster.items()}
+    return {**found, "start": str(folder / found["start"])} if isinstance(found.get("start"), str) else found
 
 
 def _anchored_histories(histories: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -106,6 +106,8 @@ FEATURE_KINDS: Mapping[str, str] = {
 
 EVALUATION = "evaluate.settings:Settings"
 """What the `evaluation` of an experiment stands for."""
+MARGIN = "evaluate.margin_results:MarginSettings"
+"""What its `margin` stands for."""
 
 
 class Options(BaseModel):

@@ -45,11 +45,11 @@ class MarginCard:
         return (
             f"Forecast of margin under {self.rule_set}, walk-forward on {self.n_origins} origins from {self.first} to "
             f"{self.last}, {self.n_books} books, {self.horizon:g} h. Need: the fall of excess liquidity (equity less "
-            f"initial margin) of an unchanged book, in units of its mean initial margin before the first test. Ratios "
+            f"initial margin) of an unchanged book, in units of its climatological CRPS before the first test. Ratios "
             f"below 1 are better; 95 % block bootstrap, Diebold-Mariano t. A reserve is {self.gate_share:g} of the "
             f"{100.0 * self.gate_level:g} % quantile; rules are held at its average, by a factor taken from reserves "
-            f'alone; "fixed before": by one from needs known before each origin, averages then differ. Best simple '
-            f"rule: {self.best}. Left "
+            f"alone; 'fixed before': by one from needs known before each origin, averages then differ. Best rule "
+            f"that scales the requirement: {self.best}. Left "
             f"out: {lost}. Settings {self.digest[:12]}."
         )
 

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from greekdrift.evaluate.margin_results import Cells, MarginResults, Rows
-from greekdrift.evaluate.margin_rules import base_rate, fixed_before, reserve, simple_rules
+from greekdrift.evaluate.margin_rules import PAST, SCALED, base_rate, fixed_before, reserve, simple_rules
 from greekdrift.evaluate.measures import REGIMES, Measure, Paired, regime
 from greekdrift.evaluate.reserves import Needs, Verdict
 from greekdrift.evaluate.results import mean_over_cells
@@ -47,8 +47,8 @@ class Coverage:
 class Judged:
     """A walk of margin, the forecasters that others are held against, and the simple rules' shapes.
 
-    `best` is the rule that falls least short at the average reserve of the first of `compared`: chosen with hindsight,
-    against the forecasters.
+    `best` is the rule among those that scale the requirement that falls least short at the average reserve of the first
+    of `compared`: chosen with hindsight, against the forecasters.
     """
 
     results: MarginResults
@@ -65,7 +65,7 @@ class Judged:
         rules = simple_rules(results)
         own = reserve(results, compared[0] if compared else next(iter(results.scores)))
         needs = Needs(need=results.need, block=by.block, steps=by.steps, draws=1)
-        ratios = {name: needs.shortfall(own, shape[results.tested]).ratio.value for name, shape in rules.items()}
+        ratios = {name: needs.shortfall(own, rules[name][results.tested]).ratio.value for name in SCALED}
         best = max(ratios, key=lambda name: ratios[name])
         return cls(results=results, by=by, compared=compared, rules=rules, best=best)
 
@@ -103,7 +103,7 @@ class Judged:
         shapes = {rule: shape[results.tested] for rule, shape in self.rules.items()}
         for rule, shape in {**shapes, **{other: reserve(results, other) for other in self.compared}}.items():
             yield self._measure(name, "shortfall", rule, needs.shortfall(own, shape))
-            if rule in (self.best, *self.compared):
+            if rule in (self.best, PAST, *self.compared):
                 yield self._measure(name, "shortfall per book", rule, needs.shortfall(own, shape, per_book=True))
                 yield self._measure(name, "reserve at equal shortfall", rule, needs.average(own, shape))
         for rule, rows in self.rules.items():

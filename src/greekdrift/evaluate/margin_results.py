@@ -9,12 +9,13 @@ from dataclasses import dataclass, fields
 from math import isfinite
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 from numpy import ndarray
 
 from greekdrift.book import digest
 from greekdrift.errors import ConfigError, InputError, nearest
 from greekdrift.evaluate.settings import Settings
+from greekdrift.evaluate.truth import climatology
 from greekdrift.features.books import MARKET_MAKERS
 
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975, 0.99)
@@ -108,10 +109,10 @@ class MarginScores:
 class MarginResults:
     """A walk's outcome. Arrays by row hold the whole panel, those by origin its tested rows.
 
-    `unit` is each book's mean initial margin at rows known before the first test: losses and reserves are counted in
-    it, so that every book weighs alike. `known_at` and `target_known_at` say when a row and its end were known.
-    `implied` (30 days, or the panel's own level) and `realised` (exponential, 0.94 a day) are annual volatilities that
-    simple rules may scale by; `place` says which underlying a book is of.
+    `unit` is the climatological CRPS of each book's falls known before the first test, ½ E|X − X′|: losses and reserves
+    are counted in it, so that every book weighs alike. `known_at` and `target_known_at` say when a row and its end
+    were known. `implied` (30 days, or the panel's own level) and `realised` (exponential, 0.94 a day) are annual
+    volatilities that simple rules may scale by; `place` says which underlying a book is of.
     """
 
     settings: Settings
@@ -149,23 +150,27 @@ class MarginResults:
         return np.log(self.implied[self.tested]).mean(axis=1)
 
     @property
+    def is_before(self) -> Bool[ndarray, " row"]:
+        """Rows whose end was known before the first test."""
+        return self.target_known_at < self.known_at[self.tested[0]]
+
+    @property
     def unit(self) -> Float[ndarray, " book"]:
-        """Mean initial margin of each book before the first test, USD; NaN for one that was never seen there."""
-        before = self.truth.initial_margin[self.known_at < self.known_at[self.tested[0]]]
+        """½ E|X − X′| of each book's falls known before the first test, USD; NaN where fewer than two were."""
+        return climatology(self.truth.fall[self.is_before])
+
+    @property
+    def usual_requirement(self) -> Float[ndarray, " book"]:
+        """Mean initial margin of each book before the first test in its unit; NaN where it was never made there."""
+        before = self.truth.initial_margin[self.is_before]
         is_there = np.isfinite(before)
-        count = is_there.sum(axis=0)
-        total = np.where(is_there, before, 0.0).sum(axis=0)
-        return np.divide(total, count, out=np.full(count.shape, np.nan), where=(count > 0) & (total > 0.0))
+        count, total = is_there.sum(axis=0), np.where(is_there, before, 0.0).sum(axis=0)
+        return np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0) / self.unit
 
     @property
     def need(self) -> Cells:
         """The realised fall at each origin in the book's unit."""
         return self.truth.fall[self.tested] / self.unit
-
-    @property
-    def requirement(self) -> Cells:
-        """The initial margin at each origin in the book's unit."""
-        return self.truth.initial_margin[self.tested] / self.unit
 
     @property
     def is_called(self) -> Rows:

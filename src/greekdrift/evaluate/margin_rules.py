@@ -2,11 +2,13 @@
 
 Every rule is a shape (row, book) in the book's unit that was known at its row; a factor turns it into a reserve.
 
-    constant       the book's unit: its mean initial margin before the first test
+    constant       its mean initial margin before the first test
     IM             its initial margin of now
     IM · EWMA      times the exponential average of its underlying's realised volatility
     IM · implied   times its 30-day implied volatility
     past needs     the 99 % quantile of its own falls whose end was known, at least 0
+
+The first four scale what the requirement is; the last alone has seen how each book's excess really fell.
 """
 
 import numpy as np
@@ -18,8 +20,10 @@ from greekdrift.score import quantile
 
 PAST_LEVEL = 0.99
 LEAST_PAST = 20
-"""Own falls from which a quantile of the past is taken; the unit stands in before."""
-RULES = ("constant", "IM", "IM · EWMA", "IM · implied", "past needs")
+"""Own falls from which a quantile of the past is taken; the usual requirement stands in before."""
+SCALED = ("constant", "IM", "IM · EWMA", "IM · implied")
+PAST = "past needs"
+RULES = (*SCALED, PAST)
 PRIOR_ORIGINS = 20.0
 """Origins that the base rate of all books counts for in the base rate of one."""
 
@@ -29,7 +33,7 @@ def simple_rules(results: MarginResults) -> dict[str, Rows]:
     requirement = results.truth.initial_margin / results.unit
     realised, implied = (column[:, results.place] for column in (results.realised, results.implied))
     shapes = (
-        np.where(np.isfinite(requirement), 1.0, np.nan),
+        np.where(np.isfinite(requirement), results.usual_requirement, np.nan),
         requirement,
         requirement * realised,
         requirement * implied,
@@ -39,9 +43,10 @@ def simple_rules(results: MarginResults) -> dict[str, Rows]:
 
 
 def past_needs(results: MarginResults, *, level: float = PAST_LEVEL) -> Rows:
-    """The quantile of each book's own falls known at each row, at least 0, in units; 1 before there are enough."""
+    """The quantile of each book's own falls known at each row, at least 0, in units; before, its usual requirement."""
     falls = results.truth.fall / results.unit
-    found = np.where(np.isfinite(results.truth.initial_margin / results.unit), 1.0, np.nan)
+    is_made = np.isfinite(results.truth.initial_margin / results.unit)
+    found = np.where(is_made, results.usual_requirement, np.nan)
     for row in np.flatnonzero(np.any(np.isfinite(found), axis=1)).tolist():
         past = falls[_known(results, row)]
         is_there = np.isfinite(past)

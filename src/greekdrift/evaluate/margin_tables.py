@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from greekdrift.evaluate.margin_measures import AGAINST, BASE_RATE, PLAIN
+from greekdrift.evaluate.margin_rules import PAST
 from greekdrift.evaluate.measures import REGIMES, Measure
 from greekdrift.evaluate.tables import MISSING, Table, interval, number, share, skill, statistic
 
@@ -35,7 +36,7 @@ def losses(card: "MarginCard") -> Table:
 
 def reserves(card: "MarginCard") -> Table:
     """Shortfall at equal average reserve and average reserve at equal shortfall, against rule and historical law."""
-    rivals = [card.best, *(one for one in _bars(card) if one == PLAIN)]
+    rivals = [card.best, PAST, *(one for one in _bars(card) if one == PLAIN)]
     metrics = {
         "shortfall": "shortfall",
         "shortfall per book": "a factor per book",
