@@ -89,7 +89,7 @@ class Experiment(Section):
         return f"{self.name}-{self.digest[:10]}"
 
     def plain(self) -> dict[str, Any]:
-        """Resolved values as numbers, text, lists and mappings; parts that an experiment may lack only where it has them."""
+        """Resolved values as numbers, text, lists and mappings; what an experiment may lack only where it has it."""
         values = self.model_dump(mode="json")
         seldom = {"features", "histories", "gate"}
         is_there = {name: bool(value) or name not in seldom for name, value in values.items()}
