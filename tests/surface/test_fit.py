@@ -188,6 +188,7 @@ def test_an_expiry_without_usable_quotes_stands_between_its_neighbours():
     assert sheet.atm_volatility[1] == pytest.approx(0.5, rel=0.01)
     assert sheet.reasons[0] == sheet.reasons[2] == ""
     assert "0 usable quotes" in sheet.reasons[1]
+    np.testing.assert_array_equal(sheet.missed, [[np.nan, np.nan], [0.0, 5.0], [np.nan, np.nan]])
     assert sheet.dropped[1] == (("not quoted", 9),)
     with pytest.raises(CalculationError, match="at least one quote"):
         surface_of(**at, bid=np.nan, ask=np.nan)

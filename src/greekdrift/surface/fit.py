@@ -15,7 +15,7 @@ from greekdrift.errors import CalculationError, InputError
 from greekdrift.greeks import implied
 from greekdrift.surface import calibrate, exact_step, joint, smile, svi
 from greekdrift.surface.slices import SHORTEST, Refusal, Slice, Surface
-from greekdrift.units import SECONDS_PER_YEAR, counted, from_datetime64, stamp
+from greekdrift.units import counted, from_datetime64, stamp
 
 Quotes = Float[ndarray, " quote"]
 Column = Float[ndarray, " row"]
@@ -360,11 +360,7 @@ def _causes(counts: ndarray, years: PerExpiry, report: ndarray, spent: ndarray) 
     for e in range(counts.size):
         error, raised, flattened = float(report[e, 0]), float(spent[e, 0]), float(spent[e, 1])
         if years[e] <= SHORTEST:
-            yield (
-                f"expires within a minute; {stands_in}",
-                float(years[e]) * SECONDS_PER_YEAR,
-                SHORTEST * SECONDS_PER_YEAR,
-            )
+            yield f"expires within a minute; {stands_in}", years[e] / SHORTEST, 1.0
         elif counts[e] < FEWEST:
             few = counted(int(counts[e]), "usable quote")
             yield f"{few} cannot carry five parameters; {stands_in}", float(counts[e]), float(FEWEST)

@@ -74,7 +74,7 @@ class Slice:
 class Refusal:
     """An expiry whose quotes gave no slice worth the name, and why; the surface holds a stand-in for it.
 
-    `figure` is what the reason is about and `limit` what it had to keep: seconds to expiry, usable quotes, error of fit
+    `figure` is what the reason is about and `limit` what it had to keep: minutes to expiry, usable quotes, error of fit
     (per 1.00 of volatility) or share of variance.
     """
 

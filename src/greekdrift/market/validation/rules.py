@@ -127,7 +127,7 @@ _WARNINGS = _rules(
     (
         "surface_refused",
         "no surface without arbitrage meets the quotes",
-        "quotes, error of fit or share of variance, limit",
+        "quotes, minutes, error of fit or share of variance, limit",
         "leave the expiry out",
     ),
     ("surface_arbitrage", "arbitrage is left in the fitted surface", "worst, 0", "leave the expiry out"),
