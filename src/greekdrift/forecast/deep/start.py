@@ -7,6 +7,7 @@ later origins gainsay it. Imports torch, never lightning.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -21,18 +22,22 @@ from greekdrift.forecast.deep.mixture import MixtureNetwork
 from greekdrift.forecast.deep.network import DriftNetwork
 from greekdrift.forecast.deep.predictor import DriftNetPredictor, read_networks, write_networks
 from greekdrift.forecast.mean_regression import MeanStart
+from greekdrift.units import from_datetime64, instant, stamp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Start:
     """Networks and means of a fitted drift net, how far they were trusted, and where they fit.
 
-    `factors` in order and the `has_calendar` of their clock (false: sessions) must be those of a panel that is adapted
-    to it, `horizons` (hours) those of the net that starts from it.
+    `factors` in order and the `has_calendar` of their clock (false: sessions) must be those of a panel that it is
+    adapted to, `horizons` (hours) those of the net that starts from it.
+    Timing: everything in it was known at `learnt_until`; a panel that ends before is refused, or its forecasts would
+    know the future.
     """
 
     kind: ClassVar[str] = "drift_net_start"
 
+    learnt_until: datetime
     factors: tuple[str, ...]
     has_calendar: bool
     horizons: Float[ndarray, " horizon"]
@@ -42,10 +47,11 @@ class Start:
     means: MeanStart | None
 
     @classmethod
-    def of(cls, predictor: DriftNetPredictor) -> Self:
-        """What a fitted drift net hands on."""
+    def of(cls, predictor: DriftNetPredictor, panel: Panel) -> Self:
+        """What a drift net that was fitted on a panel hands on."""
         lead = predictor.base.lead
         return cls(
+            learnt_until=from_datetime64(panel.known_at[-1]),
             factors=lead.factors,
             has_calendar=lead.scale.clock.has_calendar,
             horizons=predictor.horizons,
@@ -56,7 +62,7 @@ class Start:
         )
 
     def check(self, panel: Panel, *, has_calendar: bool, horizons: tuple[float, ...]) -> None:
-        """Refuses a panel of other factors or of another clock, and a net of other horizons."""
+        """Refuses a panel of other factors, of another clock or of earlier time, and a net of other horizons."""
         if panel.factors != self.factors:
             raise InputError(
                 f"the start knows {len(self.factors)} factors, the panel has {len(panel.factors)} or other ones; "
@@ -67,6 +73,12 @@ class Start:
             raise InputError(
                 f"the start learnt from {clocks[self.has_calendar]}, the panel runs on {clocks[has_calendar]}; "
                 "train without a start, or from one of the same clock."
+            )
+        end = from_datetime64(panel.known_at[-1])
+        if end < self.learnt_until:
+            raise InputError(
+                f"the start learnt until {stamp(self.learnt_until)}, the panel ends {stamp(end)}: its forecasts would "
+                "know the future; take a later panel, a start that was learnt earlier, or none."
             )
         if horizons != tuple(self.horizons.tolist()):
             raise InputError(
@@ -82,7 +94,12 @@ class Start:
         if self.means is not None:
             means, mean_arrays = packed.pack(self.means, path="means.")
             arrays |= mean_arrays
-        return {**config, "factors": list(self.factors), "has_calendar": self.has_calendar, "means": means}, arrays
+        where = {
+            "learnt_until": stamp(self.learnt_until),
+            "factors": list(self.factors),
+            "has_calendar": self.has_calendar,
+        }
+        return {**config, **where, "means": means}, arrays
 
     @classmethod
     def unpack(cls, config: Mapping[str, Any], arrays: Mapping[str, ndarray]) -> Self:
@@ -90,6 +107,7 @@ class Start:
         networks, mixtures = read_networks(config, arrays)
         means = config["means"]
         return cls(
+            learnt_until=instant(config["learnt_until"]),
             factors=tuple(str(name) for name in config["factors"]),
             has_calendar=bool(config["has_calendar"]),
             horizons=arrays["horizons"],

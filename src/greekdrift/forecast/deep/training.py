@@ -17,7 +17,7 @@ from torch import Tensor
 from greekdrift.errors import InputError
 from greekdrift.features.history import Panel
 from greekdrift.forecast import mean_regression
-from greekdrift.forecast.artefact import load_start
+from greekdrift.forecast.artefact import digest, load_start
 from greekdrift.forecast.deep.loop import (
     COLUMNS,
     Loop,
@@ -75,10 +75,14 @@ class DriftNet:
     seed: int = 0
     threads: int = 1
     recorder: Recorder | None = field(default=None, compare=False)
+    start_digest: str = field(init=False, default="")
+    """SHA-256 of the start: what tells two nets apart that start from one folder at different times."""
 
     def __post_init__(self) -> None:
         checked_horizons(self.horizons)
         Pool(laws=self.laws)
+        if self.start:
+            object.__setattr__(self, "start_digest", digest(self.start))
         for name in ("width", "members", "batch", "epochs", "patience", "threads"):
             if getattr(self, name) < 1:
                 raise InputError(f"drift net: {name} {getattr(self, name)} must be at least 1.")
