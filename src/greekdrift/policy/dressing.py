@@ -15,11 +15,13 @@ from greekdrift.units import aware, instant, stamp
 class Dressing:
     """How an add-on is held. Rates are shares of the requirement (IM) a day; a device that is 0 or None is off.
 
-    `coverage_first` says who yields where the need is beyond the budget: the budget (True) or the coverage (False).
+    `scale` multiplies the need first: what is held on covers too, so that less has to be asked for. `coverage_first`
+    says who yields where the need is beyond the budget: the budget (True) or the coverage (False).
     Either is recorded. `draw` and `refill` are multiples of the look-back's median: above the one the buffer is drawn,
     below the other it is built again.
     """
 
+    scale: float = 1.0
     floor: float = 0.0
     floor_quantile: float = 0.5
     stressed_weight: float = 0.0

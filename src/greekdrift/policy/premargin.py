@@ -5,6 +5,7 @@ asks for most in the middle of one. A `Dressing` holds it within a budget: a mac
 out (`step`), so that it can be kept as JSON, replayed and checked. Each device that moves the add-on is recorded with
 its reason; where coverage asks for more than the budget allows, that is said too.
 
+    scale      raw is so much of the need, for what is held on covers too
     stressed   (1 − w) raw + w · highest of the look-back                     EU 153/2013, art. 28 (1) (b)
     floor      at least `floor` · quantile of the look-back                    art. 28 (1) (c)
     buffer     25 % more, drawn while the need stands high, then built again   art. 28 (1) (a)
@@ -104,12 +105,14 @@ def step(
     >>> first.addon_usd, more.addon_usd, more.uncovered_usd, more.findings[0].reason
     (100.0, 350.0, 550.0, 'coverage asks for 900 USD, a rise of 0.5 of the requirement a day allows 350')
     """
-    raw = 0.0 if raw_usd is None else raw_usd
+    raw = 0.0 if raw_usd is None else dressing.scale * raw_usd
     _check(previous, as_of=as_of, raw_usd=raw, requirement_usd=requirement_usd)
     days = () if previous is None else previous.days
     if raw_usd is not None:
         days = _noted(days, as_of, raw, requirement_usd, look_back=dressing.look_back_days)
     overrides: list[Override] = []
+    if raw_usd is not None:
+        _to("scale", raw_usd, raw, f"{dressing.scale:g} of the need: what is held on covers too", overrides)
     target, is_drawn = _target(dressing, previous, days, raw, requirement_usd, overrides)
     held = target
     if previous is not None:
