@@ -14,6 +14,7 @@ from datetime import date, datetime
 from enum import Enum
 from functools import lru_cache
 from math import isfinite
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,9 @@ from numpy.typing import NDArray
 from greekdrift.book.instrument import Instrument
 from greekdrift.errors import InputError
 from greekdrift.units import stamp
+
+LEFT_OUT: Mapping[str, bool] = MappingProxyType({"is_left_out": True})
+"""Metadata of a field that leaves no trace where it is None, so that a record which has it digests as it did before."""
 
 
 def canonical(value: object) -> bytes:
@@ -79,7 +83,13 @@ def _instrument(value: Instrument) -> dict[str, Any]:
 
 
 def _fields(value: Any) -> dict[str, Any]:
-    return {field.name: _plain(getattr(value, field.name)) for field in fields(value) if field.init}
+    return {name: _plain(item) for name, item in given_fields(value).items()}
+
+
+def given_fields(value: Any) -> dict[str, Any]:
+    """The fields that a record is made of, without those that are left out where they are None."""
+    found = {field: getattr(value, field.name) for field in fields(value) if field.init}
+    return {field.name: item for field, item in found.items() if not (item is None and "is_left_out" in field.metadata)}
 
 
 def _finite(number: float) -> float:

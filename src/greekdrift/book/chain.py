@@ -11,6 +11,8 @@ from jaxtyping import Bool, Float, Shaped
 from numpy import ndarray
 from numpy.typing import ArrayLike
 
+from greekdrift.book.canonical import LEFT_OUT
+from greekdrift.book.feeds import Feeds
 from greekdrift.book.instrument import Instrument, Kind, parse
 from greekdrift.errors import ChainError, InstrumentError, nearest
 from greekdrift.units import SECONDS_PER_YEAR, aware, datetime64, stamp
@@ -38,6 +40,7 @@ class Chain:
     `contract_size` in coins; in USD for inverse futures and perpetuals.
     `settlement_average_minutes`: options and dated futures settle on the average of the index over their last so many
     minutes (`greeks.settlement`); 0 where the settlement price is that of one instant.
+    `feeds` say how far the prices can be trusted; None: they are the venue's own, and no oracle stands between.
     `as_of` is the instant of the prices, `known_at` when they could be used. `origin` is "recorded",
     "modelled" (made from a real index or surface) or "simulated".
     Derived: `underlying`, `index` (price of the underlying, USD), `is_option`, `is_spot`, `is_call`, `is_inverse`,
@@ -60,6 +63,7 @@ class Chain:
     origin: str = "recorded"
     allow_crossed: bool = False
     settlement_average_minutes: float = 0.0
+    feeds: Feeds | None = field(default=None, metadata=LEFT_OUT)
     underlying: Shaped[ndarray, " row"] = field(init=False)
     index: Column = field(init=False)
     is_option: Mask = field(init=False)

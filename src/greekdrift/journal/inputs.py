@@ -24,6 +24,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 import numpy as np
 from numpy.typing import NDArray
 
+from greekdrift.book.canonical import given_fields
 from greekdrift.book.instrument import Instrument, parse
 from greekdrift.durable import write_durably
 from greekdrift.errors import InstrumentError, JournalError
@@ -125,7 +126,7 @@ def _plain(value: Any) -> Any:
 
 
 def _fields(value: Any) -> dict[str, Any]:
-    return {field.name: _plain(getattr(value, field.name)) for field in fields(value) if field.init}
+    return {name: _plain(item) for name, item in given_fields(value).items()}
 
 
 def _is_named(instrument: Instrument) -> bool:

@@ -38,6 +38,7 @@ from greekdrift.margin.lines import (
 )
 from greekdrift.margin.result import MarginResult, NetMargin
 from greekdrift.margin.shocks import OptionStates, Worths, static_discounts, worths
+from greekdrift.margin.trust import Trust, doubt_slopes, doubt_usd, trust_of
 
 BLOCK = 200_000
 """Values per block of a forecast: what stays in a processor's cache."""
@@ -55,9 +56,9 @@ def requirement(chain: Chain, account: Account, rules: RuleSet) -> MarginResult:
     for line in all_lines(chain, rows, coins):
         name = line.underlying
         moved = marked(chain, rows, name)
-        held = _holdings(line, moved, quantities, coins_of(line, quantities, coins), p)
+        held = _holdings(line, moved, quantities, coins_of(line, quantities, coins), p, trust_of(chain, rows, line))
         states = line.option_states(moved)
-        price = index_price(chain, name)
+        price = index_price(chain, name) / trust_of(chain, rows, line).stable_price
         value = float(price * (coins_of(line, quantities, coins)[0]))
         found = assess(states, worths(states, p), held, p)
         parts.append(net_margin_of(name, states, held, found, equity_usd=value, collateral_usd=value, p=p))
@@ -88,7 +89,7 @@ def requirements(
     initial, maintenance = np.zeros(len(weights)), np.zeros(len(weights))
     for line in all_lines(chain, rows, coins):
         moved = marked(chain, rows, line.underlying)
-        held = _holdings(line, moved, weights, coins_of(line, weights, coins), p)
+        held = _holdings(line, moved, weights, coins_of(line, weights, coins), p, trust_of(chain, rows, line))
         states = line.option_states(moved)
         found = assess(states, worths(states, p), held, p)
         initial += found.initial_margin[0]
@@ -121,6 +122,7 @@ def forecast_requirements(
     maintenance = np.zeros_like(initial)
     for line in all_lines(chain, rows, coins):
         at = list(underlyings).index(line.underlying) if line.underlying in underlyings else None
+        trust = trust_of(chain, rows, line)
         per_state = max(len(line.options), 1) * (len(p.scenarios) + len(p.skew_scenarios) + 3)
         block = max(1, BLOCK // per_state)
         for horizon in range(forward.shape[1]):
@@ -135,7 +137,7 @@ def forecast_requirements(
                     index=spot,
                 )
                 balance = coins_of(line, weights, coins) + settled_coins(chain, rows, line, moved, weights)
-                held = _holdings(line, moved, np.where(moved.years > 0.0, weights, 0.0), balance, p)
+                held = _holdings(line, moved, np.where(moved.years > 0.0, weights, 0.0), balance, p, trust)
                 states = line.option_states(moved)
                 found = assess(states, worths(states, p), held, p)
                 initial[part, horizon] += found.initial_margin
@@ -192,22 +194,27 @@ def _add_slopes(
 ) -> None:
     """Adds dIM/dcontract of each row of one underlying in place."""
     moved = marked(chain, rows, line.underlying)
-    states, held = line.option_states(moved), _holdings(line, moved, quantities, coins, p)
+    trust = trust_of(chain, rows, line)
+    states, held = line.option_states(moved), _holdings(line, moved, quantities, coins, p, trust)
     values = worths(states, p)
     found = assess(states, values, held, p)
     spot, share, c = float(moved.index[0]), held.loss_share, p.contingency
     option_slope, spot_move = _loss_slopes(states, values, held, found, p)
     gains, amounts = line.linear_units(moved)
     terms = p.terms_of(line.underlying)
-    of_coin = spot * float(np.sign(coins[0])) * (terms.maintenance + terms.initial)
-    of_coin -= share * spot_move * spot if terms.role is Role.COIN else 0.0
+    option_doubt, linear_doubt, coin_doubt = doubt_slopes(trust, line, moved, quantities, p)
+    of_coin = float(np.sign(coins[0])) * (terms.maintenance + terms.initial + coin_doubt)
+    of_coin -= share * spot_move if terms.role is Role.COIN else 0.0
+    of_coin *= spot / trust.stable_price
     premium = np.where(line.pays_coin, values.mark[0] / spot, 0.0)
     naked = np.where(strike_totals(states, held.options)[0] < 0.0, spot, 0.0)[states.strike_of]
-    per_coin = -share * option_slope - (c.option_maintenance + c.option_initial) * naked - premium * of_coin
+    per_coin = (
+        -share * option_slope - (c.option_maintenance + c.option_initial) * naked - premium * of_coin + option_doubt
+    )
     slope[line.options] += per_coin * line.option_size
     direction = np.sign(quantities[0, line.linears])
     charge = (c.linear_maintenance + c.linear_initial) * spot * amounts[0] * direction
-    slope[line.linears] += charge - share * spot_move * gains[0]
+    slope[line.linears] += charge - share * spot_move * gains[0] + linear_doubt
     slope[line.spots] += of_coin * line.spot_size
 
 
@@ -243,9 +250,11 @@ def _basis_slope(
     return binding * (p.basis.level + p.basis.per_year * at.years)
 
 
-def _holdings(line: Lines, moved: Moved, weights: Weights, coins: ndarray, p: NetPortfolioParameters) -> Holdings:
+def _holdings(
+    line: Lines, moved: Moved, weights: Weights, coins: ndarray, p: NetPortfolioParameters, trust: Trust
+) -> Holdings:
     terms = p.terms_of(line.underlying) if np.any(coins) else None
-    value = moved.index[:, None] * coins
+    value = moved.index[:, None] * coins / trust.stable_price
     gains, amounts = line.linear_units(moved)
     linear = weights[:, line.linears].T
     moving = gains @ linear + (value if terms is not None and terms.role is Role.COIN else 0.0)
@@ -255,7 +264,7 @@ def _holdings(line: Lines, moved: Moved, weights: Weights, coins: ndarray, p: Ne
         linear_usd=moved.index[:, None] * (amounts @ np.abs(linear)),
         cut_usd=np.abs(value) * (0.0 if terms is None else terms.maintenance),
         cut_more_usd=np.abs(value) * (0.0 if terms is None else terms.initial),
-        doubt_usd=np.zeros_like(value),
+        doubt_usd=doubt_usd(trust, line, moved, weights, value, p),
         spot_price=moved.index,
-        loss_share=p.loss.initial + max(p.loss.peg_threshold - 1.0, 0.0) * p.loss.peg_factor,
+        loss_share=p.loss.initial + max(p.loss.peg_threshold - trust.stable_price, 0.0) * p.loss.peg_factor,
     )

@@ -1,7 +1,7 @@
 """Rows of a chain as the scenario forms read them: columns per underlying, per contract.
 
 Same reading as `margin.naive.portfolios`, vectorised: options at the mark volatility and their row's forward,
-rate 0, all confidences 1, stable price 1; those that pay in the coin are worth index/forward of their Black
+rate 0; those that pay in the coin are worth index/forward of their Black
 value now. A future is a perpetual with its own forward. Spot contracts are coins.
 """
 

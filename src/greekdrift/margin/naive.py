@@ -9,6 +9,7 @@ from math import copysign, erfc, exp, fsum, inf, log, sqrt
 
 from greekdrift.book import Account, Chain, Kind
 from greekdrift.book.collateral import Role
+from greekdrift.book.feeds import Feeds, expiry_name
 from greekdrift.book.matrix_rules import MatrixOption
 from greekdrift.book.rules import (
     BASIS,
@@ -54,7 +55,8 @@ def requirement(chain: Chain, account: Account, rules: RuleSet) -> MarginResult:
 def portfolios(chain: Chain, account: Account, rules: RuleSet) -> tuple[float, tuple[NetPortfolio, ...]]:
     """Cash in USD and one portfolio per underlying or collateral coin of an account.
 
-    Options at the mark volatility and their row's forward, rate 0, all confidences 1, stable price 1. Those that
+    Options at the mark volatility and their row's forward, rate 0. Confidences and the stable price are those of the
+    chain's feeds, and 1 where it has none. Options that
     pay in the coin are worth index/forward of their Black value in USD now. A future is a perpetual with its own
     forward: linear ones move by their forward, inverse ones (size in USD) by the coins of their size at the
     index, and none has unrealised P&L, for they are marked to market. Spot and coins are collateral at the index.
@@ -213,7 +215,8 @@ def _portfolio(
             "add it to the chain's index_price or hold it elsewhere."
         )
     expiries: dict[tuple[float, bool, str], list[NetOption]] = {}
-    linears = []
+    linears, feeds = [], chain.feeds
+    confidences: dict[tuple[float, bool, str], list[float]] = {}
     for row, contracts in lines:
         instrument = chain.instruments[row]
         amount, forward = contracts * float(chain.contract_size[row]), float(chain.forward[row])
@@ -228,10 +231,14 @@ def _portfolio(
             )
             key = (float(chain.time_to_expiry[row]), instrument.is_inverse, instrument.currency)
             expiries.setdefault(key, []).append(option)
-        elif instrument.is_inverse:
-            linears.append(NetLinear(amount=amount / forward, price=index))
+            confidences.setdefault(key, _expiry_confidence(feeds, instrument.name))
+            continue
+        confidence = 1.0 if feeds is None else feeds.confidence_in(instrument.name)
+        if instrument.is_inverse:
+            linears.append(NetLinear(amount=amount / forward, price=index, confidence=confidence))
         else:
-            linears.append(NetLinear(amount=amount, price=forward))
+            linears.append(NetLinear(amount=amount, price=forward, confidence=confidence))
+    spot_confidence = 1.0 if feeds is None else feeds.confidence_in(underlying)
     terms = rules.parameters.terms_of(underlying)
     held = NetCollateral(
         amount=coins,
@@ -239,16 +246,35 @@ def _portfolio(
         is_risk_cancelling=terms.role is Role.COIN,
         maintenance=terms.maintenance,
         initial=terms.initial,
+        confidence=spot_confidence,
         confidence_threshold=terms.confidence_threshold,
     )
     return NetPortfolio(
         underlying=underlying,
         cash=0.0,
         spot_price=index,
-        expiries=tuple(NetExpiry(time_to_expiry=key[0], options=tuple(expiries[key])) for key in sorted(expiries)),
+        spot_confidence=spot_confidence,
+        stable_price=1.0 if feeds is None or feeds.stable_price is None else feeds.stable_price,
+        expiries=tuple(
+            NetExpiry(
+                time_to_expiry=key[0],
+                options=tuple(expiries[key]),
+                forward_confidence=confidences[key][0],
+                rate_confidence=confidences[key][1],
+                volatility_confidence=confidences[key][2],
+            )
+            for key in sorted(expiries)
+        ),
         linears=tuple(linears),
         collaterals=(held,) if coins != 0.0 else (),
     )
+
+
+def _expiry_confidence(feeds: Feeds | None, option: str) -> list[float]:
+    """Confidence in the forward, the rate and the volatility of an option's expiry."""
+    if feeds is None:
+        return [1.0, 1.0, 1.0]
+    return [feeds.confidence_in(f"{expiry_name(option)} {part}") for part in ("forward", "rate", "volatility")]
 
 
 def _value(expiry: NetExpiry, spot: float, volatility: Shock) -> float:

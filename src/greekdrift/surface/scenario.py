@@ -143,6 +143,7 @@ def move(
         index_price=dict(zip(scenarios.underlyings, found.index[0, 0].tolist(), strict=True)),
         origin="modelled",
         settlement_average_minutes=chain.settlement_average_minutes,
+        feeds=chain.feeds,
     )
 
 
