@@ -108,11 +108,10 @@ def test_many_accounts_are_split_over_drawn_orders(
 def test_the_whole_at_another_place_is_told_or_why_it_cannot_stand_there(
     make_chain: MakeChain, chain: Chain, rules: RuleSet
 ) -> None:
-    small = make_chain(days=(2.0,))
     one, other = book(chain, 1), Account(account_id="small", collateral={"USDC": 1.0}, positions=())
-    found = elsewhere([*members(chain, rules, one), Member(account=other, chain=chain, rules=load_rules("derive_pm2"))])
+    found = elsewhere(members(chain, rules, one, other), [rules])
     assert found["derive_pm2"] == pytest.approx(needs(chain, rules, [one, other]))
-    refused = elsewhere(members(small, rules, one))
+    refused = elsewhere(members(make_chain(days=(2.0,)), rules, one), [rules])
     assert "not listed" in str(refused["derive_pm2"])
 
 

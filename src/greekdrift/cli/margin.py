@@ -5,13 +5,16 @@ from typing import Annotated
 
 import typer
 
-from greekdrift.cli import margin_check, options
+from greekdrift.cli import margin_binding, margin_check, margin_liquidation, margin_netting, options
 from greekdrift.errors import InputError
 
 page = typer.Typer(
     epilog="Example: greekdrift margin --rules derive_pm2 --chain chain.parquet --book configs/books/deribit.yaml"
 )
 page.command("check")(margin_check.command)
+page.command("netting")(margin_netting.command)
+page.command("binding")(margin_binding.command)
+page.command("liquidation")(margin_liquidation.command)
 
 Chain = Annotated[Path | None, typer.Option("--chain", help="Chain file: Parquet or CSV, one row a contract.")]
 Book = Annotated[Path | None, typer.Option("--book", help="Book file: YAML or JSON; CSV or Parquet without mandates.")]

@@ -19,8 +19,8 @@ class Row:
 
     @property
     def case(self) -> str:
-        """The case that the row belongs to."""
-        return self.cells["case"]
+        """The case that the row belongs to; "" in a table without cases."""
+        return self.cells.get("case", "")
 
     def wrong(self, column: str, fact: str) -> DataError:
         """An error about a cell."""
@@ -65,7 +65,7 @@ class Row:
 
 
 def rows_of(path: Path, needed: Sequence[str]) -> list[Row]:
-    """The rows of a CSV file in UTF-8 that has the needed columns, `case` among them; blank lines are passed over."""
+    """The rows of a CSV file in UTF-8 that has the needed columns; blank lines are passed over."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file)
@@ -84,7 +84,7 @@ def _row(path: Path, line: int, header: Sequence[str], cells: Sequence[str]) -> 
     if len(cells) != len(header):
         raise DataError(f"{where} has {len(cells)} cells for {len(header)} columns; write it again.")
     found = Row(where=where, cells={name: cell.strip() for name, cell in zip(header, cells, strict=True)})
-    if not found.case:
+    if "case" in found.cells and not found.case:
         raise found.wrong("case", "is empty; name the case that the row belongs to")
     return found
 

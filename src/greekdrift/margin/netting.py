@@ -106,15 +106,15 @@ def netting(members: Sequence[Member], *, random: np.random.Generator | None = N
     return tuple(_group(own, random) for own in places.values())
 
 
-def elsewhere(members: Sequence[Member]) -> dict[str, float | str]:
-    """Initial margin of all accounts as one at each member's place, by rule set; where it cannot stand there, why."""
+def elsewhere(members: Sequence[Member], rules: Sequence[RuleSet]) -> dict[str, float | str]:
+    """Initial margin of all accounts as one under each rule set, at the first member's chain; or why there is none."""
     whole = united([member.account for member in members])
     found: dict[str, float | str] = {}
-    for member in members:
+    for one in rules:
         try:
-            found[member.rules.name] = engine.requirement(member.chain, whole, member.rules).initial_margin_usd
+            found[one.name] = engine.requirement(members[0].chain, whole, one).initial_margin_usd
         except GreekdriftError as reason:
-            found[member.rules.name] = str(reason)
+            found[one.name] = str(reason)
     return found
 
 
