@@ -37,6 +37,37 @@ def test_verify_replays_to_the_byte(run: Callable, decided: Path) -> None:
     assert "same to the byte" in done.err
 
 
+def test_the_addon_goes_on_from_the_last_decisions(
+    run: Callable, decided: Path, chain_file: Path, book_file: Path, tmp_path: Path
+) -> None:
+    values = json.loads(decided.read_text())
+    assert values["decisions"][0]["addon"]["previous"] == "unknown"
+    state = values["addons"]["maker"]
+    assert state["held_usd"] == 0.0
+    before = tmp_path / "before.json"
+    before.write_text(json.dumps({"addons": {"maker": {**state, "held_usd": 5_000.0}}}))
+    asked = ["--chain", chain_file, "--book", book_file, "--previous", before, "--out", tmp_path / "next"]
+    done = run("propose", *asked)
+    assert done.code == 0, done.err
+    assert "no earlier add-on is known of" in done.err
+    made = json.loads((tmp_path / "next" / "decisions.json").read_text())
+    assert made["decisions"][0]["addon"]["previous"] == "known"
+    assert made["decisions"][0]["adjustment"]["margin_addon_usd"] == pytest.approx(5_000.0)
+    assert run("verify", tmp_path / "next" / "decisions.json").code == 0
+    dressing = tmp_path / "dressing.yaml"
+    dressing.write_text("flour: 1.0\n")
+    for extra, word in (
+        (["--previous", chain_file], "read as text"),
+        (["--previous", tmp_path / "none.json"], "no such file"),
+        (["--dressing", dressing], 'did you mean "floor"'),
+    ):
+        refused = run("propose", *asked[:4], *extra)
+        assert refused.code == 2
+        assert word in refused.err.replace("\n", " ")
+    before.write_text(json.dumps({"addons": {"maker": {**state, "as_of": "2199-01-01T00:00:00Z"}}}))
+    assert "give earlier" in run("propose", *asked[:6]).err.replace("\n", " ")
+
+
 def _changed(decided: Path, change: Callable[[Any], Any], to: Path) -> Path:
     values = json.loads(decided.read_text())
     change(values)

@@ -2,16 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from greekdrift.cli.console import escape, number, results, table
 from greekdrift.cli.setting import Setting
+from greekdrift.config.document import read
+from greekdrift.errors import InputError
+from greekdrift.policy.dressing import State
 from greekdrift.rebalance import Decision
 from greekdrift.serve.encode import decision_values
 from greekdrift.serve.wire import account_values, chain_values
 from greekdrift.units import stamp
 
 WORDS = {"pnl_usd": "P&L", "excess_usd": "excess over initial margin"}
+NONE_BEFORE: Mapping[str, State] = MappingProxyType({})
 COLOURS = {"VERIFIED_ML": "green", "BASELINE": "blue", "HOLD": "yellow"}
 
 
@@ -36,6 +42,8 @@ def show(decisions: Sequence[Decision], *, as_of: datetime) -> None:
             )
         addon = adjustment["margin_addon_usd"]
         screen.print(f"  margin add-on {addon:,.0f} USD; valid until {adjustment['valid_until']}", markup=False)
+        for one in values["addon"]["overrides"] if values["addon"] else ():
+            screen.print(f"    {one['device']}: {one['after_usd']:,.0f} USD, {one['reason']}", markup=False)
 
 
 def show_forecast(values: Mapping[str, Any]) -> None:
@@ -77,8 +85,28 @@ def limits(quantity: Mapping[str, Any]) -> str | None:
     return None if edges == [None, None] else " … ".join(number(edge) for edge in edges)
 
 
-def bundle(found: Setting, decisions: Sequence[Decision], *, now: datetime) -> dict[str, Any]:
-    """Everything that a verification needs: chain, accounts, names and digests of rules and venue, the instant."""
+def previous_addons(path: Path, *, now: datetime) -> dict[str, State]:
+    """The states of the add-ons that earlier decisions left, by account; one of later than now is refused."""
+    values = read(path).values.get("addons")
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: holds no add-ons; give the decisions.json that propose --out wrote last time.")
+    found = {name: State.from_values(one) for name, one in values.items() if isinstance(one, dict)}
+    for name, one in found.items():
+        if one.as_of > now:
+            raise InputError(
+                f"{path}: the add-on of {name} is of {stamp(one.as_of)}, after {stamp(now)}; give earlier ones."
+            )
+    return found
+
+
+def bundle(
+    found: Setting, decisions: Sequence[Decision], *, now: datetime, addons: Mapping[str, State] = NONE_BEFORE
+) -> dict[str, Any]:
+    """Everything that a verification needs: chain, accounts, names and digests of rules and venue, the instant.
+
+    `addons` are the states of the add-ons of before; what the decisions leave, or a HOLD keeps, is for next time.
+    """
+    states = {**addons, **{one.account_id: one.addon.state for one in decisions if one.addon is not None}}
     return {
         "now": stamp(now),
         "venue": {"name": found.venue.name, "sha256": found.venue.sha256},
@@ -86,6 +114,7 @@ def bundle(found: Setting, decisions: Sequence[Decision], *, now: datetime) -> d
         "decisions": [decision_values(decision) for decision in decisions],
         "accounts": account_values(found.accounts),
         "chain": chain_values(found.chain),
+        "addons": {name: one.values() for name, one in states.items()},
     }
 
 

@@ -25,18 +25,27 @@ def command(
             "--out", callback=options.folder_to_write, help="Folder for decisions.json, which verify replays."
         ),
     ] = None,
+    previous: Annotated[
+        Path | None, typer.Option("--previous", help="decisions.json of last time: the add-ons go on from there.")
+    ] = None,
+    dressing: Annotated[
+        Path | None, typer.Option("--dressing", help="YAML or JSON: how the margin add-on is held.")
+    ] = None,
     runs: options.Runs = Path("runs"),
 ) -> None:
     """Decide about every account: orders and a margin add-on that the deterministic calculator verified, or HOLD.
 
-    Without a model the deterministic rule decides (BASELINE). Nothing unverified is printed.
+    Without a model the deterministic rule decides (BASELINE). Nothing unverified is printed. With --previous the margin
+    add-on rises and falls from the last one within its limits; without, it is taken at once.
 
     Example: greekdrift propose --config configs/experiment/demo.yaml --model fhs --out runs/today
     """
     from greekdrift.cli.console import escape, folder, lead, progress, say
-    from greekdrift.cli.decisions import bundle, show
+    from greekdrift.cli.decisions import bundle, previous_addons, show
     from greekdrift.cli.experiments import keep
     from greekdrift.cli.setting import Asked, setting
+    from greekdrift.config.document import read
+    from greekdrift.policy.dressing import PLAIN, Dressing
     from greekdrift.rebalance import rebalance
     from greekdrift.serve.history import with_chain
 
@@ -55,6 +64,10 @@ def command(
         )
     )
     now = options.moment(clock, found.chain)
+    earlier = {} if previous is None else previous_addons(previous, now=now)
+    held = PLAIN if dressing is None else Dressing.from_values(read(dressing).values, name=str(dressing))
+    if previous is not None and (new := [one.account_id for one in found.accounts if one.account_id not in earlier]):
+        say(f"no earlier add-on is known of {escape(', '.join(new))}: it is taken at once")
     past = None if found.history is None else with_chain(found.history, found.chain, features=found.features)
     with progress(f"deciding about {len(found.accounts)} accounts"):
         decisions = rebalance(
@@ -70,10 +83,12 @@ def command(
             horizons=found.horizons,
             n=found.scenarios,
             seed=found.seed,
+            dressing=held,
+            previous_addons=earlier,
         )
     show(decisions, as_of=found.chain.as_of)
     if out is not None:
-        keep(folder(out), "decisions", bundle(found, decisions, now=now))
+        keep(folder(out), "decisions", bundle(found, decisions, now=now, addons=earlier))
         say(f"\nwrote [bold]{escape(str(out / 'decisions.json'))}[/]")
         lead(f"greekdrift verify {out / 'decisions.json'}")
     else:

@@ -50,6 +50,22 @@ class Dressing:
                 f"dressing: refill {self.refill} above draw {self.draw}; the buffer would do both at once."
             )
 
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any], *, name: str = "dressing") -> "Dressing":
+        """The dressing of a file's values; an unknown device or a value that is no number is refused.
+
+        >>> Dressing.from_values({"floor": 1, "buffer": 0.25}).buffer
+        0.25
+        """
+        known = [one.name for one in fields(cls)]
+        for key, value in values.items():
+            if key not in known:
+                raise ConfigError(f'{name}: unknown device "{key}"; {nearest(str(key), known)}')
+            is_flag, may_be_none = key == "coverage_first", key == "peak_to_trough" and value is None
+            if is_flag != isinstance(value, bool) or not (is_flag or may_be_none or isinstance(value, int | float)):
+                raise ConfigError(f"{name}: {key} is {value!r}; give {'true or false' if is_flag else 'a number'}.")
+        return cls(**values)
+
     def _numbers(self) -> dict[str, float]:
         found = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "coverage_first"}
         return {name: float(value) for name, value in found.items() if value is not None}

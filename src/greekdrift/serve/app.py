@@ -20,6 +20,7 @@ from starlette.exceptions import HTTPException
 from greekdrift import __version__
 from greekdrift.book import Account, Chain
 from greekdrift.errors import GreekdriftError
+from greekdrift.policy.dressing import State
 from greekdrift.serve.engine import Answer, Engine
 from greekdrift.serve.guard import Refusal, answer, body, parsed, record
 from greekdrift.serve.schema import Snapshot
@@ -97,27 +98,28 @@ def _latest(app: FastAPI, engine: Engine) -> None:
 def _computed(app: FastAPI, engine: Engine) -> None:
     @app.post("/v1/snapshot", summary="Compute and keep a snapshot", responses=REFUSALS, openapi_extra=SENT)
     async def snapshot(request: Request) -> Response:
-        chain, accounts = await _asked(request, engine)
-        if accounts is not None:
-            raise Refusal(422, "invalid", "a snapshot is decided for the server's own book; leave accounts out")
+        chain, accounts, addons = await _asked(request, engine)
+        if accounts is not None or addons is not None:
+            word = "accounts" if accounts is not None else "previous_addons"
+            raise Refusal(422, "invalid", f"a snapshot is decided for the server's own book; leave {word} out")
         found = await _in_turn(app, lambda: engine.keep(chain))
         return answer({"as_of": stamp(found.as_of), "chain_digest": found.chain_digest, "decisions": found.outcomes})
 
     @app.post("/v1/forecast", summary="Forecast of what is sent", responses=REFUSALS, openapi_extra=SENT)
     async def forecast(request: Request) -> Response:
-        chain, accounts = await _asked(request, engine)
+        chain, accounts, _ = await _asked(request, engine)
         return _kept(await _in_turn(app, lambda: engine.forecast(chain, accounts)))
 
     @app.post("/v1/propose", summary="Decisions about what is sent", responses=REFUSALS, openapi_extra=SENT)
     async def propose(request: Request) -> Response:
-        chain, accounts = await _asked(request, engine)
-        found = await _in_turn(app, lambda: engine.decide(chain, accounts))
+        chain, accounts, addons = await _asked(request, engine)
+        found = await _in_turn(app, lambda: engine.decide(chain, accounts, previous_addons=addons))
         return _kept(found.decision_bytes)
 
 
-async def _asked(request: Request, engine: Engine) -> tuple[Chain, tuple[Account, ...] | None]:
+async def _asked(request: Request, engine: Engine) -> tuple[Chain, tuple[Account, ...] | None, dict[str, State] | None]:
     sent = parsed(Snapshot, await body(request))
-    return record(lambda: sent.chain.record(engine.venue)), record(sent.account_records)
+    return record(lambda: sent.chain.record(engine.venue)), record(sent.account_records), record(sent.addon_records)
 
 
 async def _in_turn(app: FastAPI, compute: Callable[[], Found]) -> Found:

@@ -50,17 +50,37 @@ class Client:
         """The forecast of the latest snapshot, or of a chain and accounts (the server's book without them)."""
         return self._get("/v1/forecast") if chain is None else self._post("/v1/forecast", chain, accounts)
 
-    def propose(self, chain: Chain | None = None, accounts: Sequence[Account] | None = None) -> Mapping[str, Any]:
-        """The decisions about the latest snapshot, or about a chain and accounts."""
-        return self._get("/v1/propose") if chain is None else self._post("/v1/propose", chain, accounts)
+    def propose(
+        self,
+        chain: Chain | None = None,
+        accounts: Sequence[Account] | None = None,
+        *,
+        previous_addons: Mapping[str, Any] | None = None,
+    ) -> Mapping[str, Any]:
+        """The decisions about the latest snapshot, or about a chain and accounts.
+
+        `previous_addons` are the add-ons' states by account: `addon.state` of the decisions of last time.
+        """
+        if chain is None:
+            return self._get("/v1/propose")
+        return self._post("/v1/propose", chain, accounts, previous_addons=previous_addons)
 
     def _get(self, path: str) -> Mapping[str, Any]:
         return self._values(lambda: self._http.get(path))
 
-    def _post(self, path: str, chain: Chain, accounts: Sequence[Account] | None) -> Mapping[str, Any]:
+    def _post(
+        self,
+        path: str,
+        chain: Chain,
+        accounts: Sequence[Account] | None,
+        *,
+        previous_addons: Mapping[str, Any] | None = None,
+    ) -> Mapping[str, Any]:
         sent: dict[str, Any] = {"chain": chain_values(chain)}
         if accounts is not None:
             sent["accounts"] = account_values(accounts)
+        if previous_addons is not None:
+            sent["previous_addons"] = dict(previous_addons)
         return self._values(lambda: self._http.post(path, json=sent))
 
     def _values(self, ask: Any) -> Mapping[str, Any]:

@@ -5,6 +5,7 @@ Numbers that do not exist are null. Units are internal (vega per 1.00, theta per
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any, Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ from greekdrift.book import Adjustment, Band, Outcome, canonical, digest
 from greekdrift.errors import GreekdriftError
 from greekdrift.forecast.distribution import Forecast, TimeToBreach
 from greekdrift.forecast.intervals import LEVEL, Intervals, cell_of, ends
+from greekdrift.policy.premargin import Step
 from greekdrift.rebalance import Decision
 from greekdrift.units import VENUE_FACTOR, stamp, to_venue
 
@@ -171,6 +173,23 @@ def decision_values(decision: Decision) -> dict[str, Any]:
         "certificate": plain(decision.certificate),
         "objective_usd": dict(decision.objective),
         "idle_usd": dict(decision.idle),
+        "addon": None if decision.addon is None else addon_values(decision.addon),
+    }
+
+
+def addon_values(step: Step) -> dict[str, Any]:
+    """How the margin add-on came about: need, devices with their reasons, what is left uncovered.
+
+    `previous` says whether an earlier add-on was known; `state` is what the next decision needs as `previous`.
+    """
+    return {
+        "addon_usd": step.addon_usd,
+        "need_usd": step.raw_usd,
+        "target_usd": step.target_usd,
+        "uncovered_usd": step.uncovered_usd,
+        "previous": "unknown" if step.is_first else "known",
+        "overrides": [asdict(one) for one in step.overrides],
+        "state": step.state.values(),
     }
 
 

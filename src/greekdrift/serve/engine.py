@@ -1,7 +1,7 @@
 """What the server computes: one cycle of `rebalance` per snapshot, and the bytes that are read until the next."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from threading import Lock
@@ -16,6 +16,7 @@ from greekdrift.forecast.forecaster import Predictor
 from greekdrift.forecast.intervals import Learnt
 from greekdrift.forecast.novelty import Novelty
 from greekdrift.journal import Journal
+from greekdrift.policy.dressing import PLAIN, Dressing, State
 from greekdrift.rebalance import Decision, rebalance
 from greekdrift.serve.encode import decision_values, forecast_values
 from greekdrift.serve.history import with_chain
@@ -60,6 +61,8 @@ class Engine:
     history: Panel | None = None
     features: Sequence[Feature] = FEATURES
     journal: Journal | None = None
+    dressing: Dressing = PLAIN
+    addons: Mapping[str, State] = field(default_factory=dict)
     latest: Answer | None = None
     has_run: bool = False
     is_draining: bool = False
@@ -81,8 +84,17 @@ class Engine:
         """Name of the predictor, or "none"."""
         return "none" if self.predictor is None else self.predictor.name
 
-    def decide(self, chain: Chain, accounts: Sequence[Account] | None = None) -> Answer:
-        """Decisions about accounts (the server's own book without them); the real path of every request."""
+    def decide(
+        self,
+        chain: Chain,
+        accounts: Sequence[Account] | None = None,
+        *,
+        previous_addons: Mapping[str, State] | None = None,
+    ) -> Answer:
+        """Decisions about accounts (the server's own book without them); the real path of every request.
+
+        `previous_addons` are the add-ons' states of the last decisions by account, as their answer gave them.
+        """
         asked = self._asked(chain, accounts)
         history, note = self._history(chain)
         with self._turn:
@@ -100,6 +112,8 @@ class Engine:
                 n=self.scenarios,
                 seed=self.seed,
                 journal=self.journal,
+                dressing=self.dressing,
+                previous_addons=previous_addons,
             )
         self.has_run = True
         address = digest(chain)
@@ -145,10 +159,14 @@ class Engine:
         return _bytes({**head, "forecast": values, "problems": problems, "stand_ins": told})
 
     def keep(self, chain: Chain) -> Answer:
-        """Decide about the server's book on a new snapshot and keep the answer; an older snapshot is refused."""
+        """Decide about the server's book on a new snapshot and keep the answer; an older snapshot is refused.
+
+        Each add-on goes on from the one of the snapshot before; after a HOLD from the last one that was held.
+        """
         if self.latest is not None and chain.as_of < self.latest.as_of:
             raise InputError(f"{stamp(chain.as_of)} is older than the latest snapshot, {stamp(self.latest.as_of)}.")
-        found = self.decide(chain)
+        found = self.decide(chain, previous_addons=self.addons)
+        self.addons = {**self.addons, **{one.account_id: one.addon.state for one in found.decisions if one.addon}}
         try:
             seen = self.forecast(chain)
         except GreekdriftError as problem:

@@ -14,6 +14,7 @@ from greekdrift.book.instrument import parse
 from greekdrift.config.books import AccountFile
 from greekdrift.config.problem import Section
 from greekdrift.errors import ChainError
+from greekdrift.policy.dressing import State
 from greekdrift.serve.wire import COLUMNS
 
 MOST_ROWS = 20_000
@@ -72,10 +73,14 @@ class ChainBody(Section):
 
 
 class Snapshot(Section):
-    """A chain to decide about, and the accounts; the server's own book where they are left out."""
+    """A chain to decide about, and the accounts; the server's own book where they are left out.
+
+    `previous_addons` are the states of the margin add-ons of the last decisions, by account: `addon.state` of then.
+    """
 
     chain: ChainBody
     accounts: Annotated[list[AccountFile], Field(min_length=1, max_length=MOST_ACCOUNTS)] | None = None
+    previous_addons: Annotated[dict[str, dict[str, Any]], Field(max_length=MOST_ACCOUNTS)] | None = None
 
     @model_validator(mode="after")
     def _ids_differ(self) -> "Snapshot":
@@ -87,3 +92,9 @@ class Snapshot(Section):
     def account_records(self) -> tuple[Account, ...] | None:
         """The accounts, or None where the server's book is meant."""
         return None if self.accounts is None else tuple(account.record() for account in self.accounts)
+
+    def addon_records(self) -> dict[str, State] | None:
+        """The states of the add-ons, or None where nothing is known of earlier ones."""
+        if self.previous_addons is None:
+            return None
+        return {name: State.from_values(values) for name, values in self.previous_addons.items()}
