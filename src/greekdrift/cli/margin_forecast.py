@@ -19,7 +19,7 @@ from greekdrift.units import stamp
 
 DEFAULT = "margin"
 """The word for the law that did best in evaluations of margin."""
-LAW = Component.model_validate({"use": "pool", "laws": ["hari", "front-flat:pool"], "common": True})
+LAW = Component.model_validate({"use": "pool", "laws": ["haris-flat:pool", "front"], "common": True})
 LEVELS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975, 0.99)
 RISK_LEVELS = (0.95, 0.99)
 CUSHION = 1.1

@@ -15,6 +15,7 @@ from numpy import ndarray
 from greekdrift.book import Account, Chain, RuleSet, Scenarios
 from greekdrift.errors import DataError, InputError
 from greekdrift.evaluate.margin_results import LEVELS, MarginResults, MarginScores, MarginSettings, MarginTruth, called
+from greekdrift.evaluate.scoring import distinct
 from greekdrift.evaluate.settings import Settings
 from greekdrift.evaluate.timetable import NONE, Timetable, timetable
 from greekdrift.evaluate.truth import Chains
@@ -173,7 +174,7 @@ class _Walk:
                 n=self.settings.scenarios,
                 seed=seed,
             )
-            timed = replace(made, horizons=self.plan.calendar_hours[row, present])
+            timed = replace(distinct(made), horizons=self.plan.calendar_hours[row, present])
             repriced = revalue(desk.chain, surface, timed, rows=desk.rows, names=())
             later = ahead(desk.chain, desk.accounts, self.rules, repriced, equity_usd=[0.0] * len(desk.accounts))
             falls = later.shortfall - desk.initial_margin

@@ -50,7 +50,7 @@ class Asked:
 
 def score_origin(scores: Scores, at: int, scenarios: Scenarios, asked: Asked, yardstick: Yardstick) -> None:
     """Fills row `at` of the scores from scenarios made for the asked hours."""
-    kept = _distinct(scenarios)
+    kept = distinct(scenarios)
     weights = None if np.ptp(kept.weights) == 0.0 else kept.weights
     _score_state(scores, at, kept, asked, yardstick, weights)
     samples = drift_samples(kept, asked)
