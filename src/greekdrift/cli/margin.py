@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from greekdrift.cli import margin_binding, margin_check, margin_liquidation, margin_netting, options
+from greekdrift.cli import margin_binding, margin_check, margin_liquidation, margin_netting, margin_positions, options
 from greekdrift.errors import InputError
 
 page = typer.Typer(
@@ -28,27 +28,30 @@ def command(
     rules: options.Rules = "derive_pm2",
     at: options.At = None,
     venue: options.VenueName = "deribit",
+    feeds: margin_positions.FeedsFile = None,
     out: options.OutJson = None,
 ) -> None:
     """Initial and maintenance margin, equity and excess of each account, under a dated rule set.
 
-    Needs --chain and --book. With --out every scenario's P&L is written as JSON.
+    Needs --chain and --book. With --out every scenario's P&L is written as JSON. Each account stands by itself.
     """
     if context.invoked_subcommand is not None:
         return
     if chain is None or book is None:
         raise InputError(f"{'--chain' if chain is None else '--book'} is missing; give a chain file and a book file.")
-    _required(chain, book, rules=rules, at=at, venue=venue, out=out)
+    _required(chain, book, rules=rules, at=at, venue=venue, feeds=feeds, out=out)
 
 
-def _required(chain: Path, book: Path, *, rules: str, at: str | None, venue: str, out: Path | None) -> None:
+def _required(
+    chain: Path, book: Path, *, rules: str, at: str | None, venue: str, feeds: Path | None, out: Path | None
+) -> None:
     from greekdrift.cli.console import say, table, write_json
     from greekdrift.config import load_rules
     from greekdrift.margin.engine import requirement
     from greekdrift.units import stamp
 
-    options.keep_apart((out,), (chain, book))
-    quotes, _ = options.chain_of(chain, at, venue)
+    options.keep_apart((out,), (chain, book, feeds))
+    quotes = margin_positions.fed(options.chain_of(chain, at, venue)[0], feeds)
     rule_set = load_rules(rules)
     results = {account.account_id: requirement(quotes, account, rule_set) for account in options.accounts_of(book)}
     table(
@@ -66,6 +69,7 @@ def _required(chain: Path, book: Path, *, rules: str, at: str | None, venue: str
             for name, one in results.items()
         ],
     )
+    margin_positions.show(results)
     say(f"rule set {rule_set.name} of {rule_set.dated} ({rule_set.sha256[:12]}): a dated default, not the live table")
     if out is not None:
         write_json(
@@ -80,6 +84,7 @@ def _required(chain: Path, book: Path, *, rules: str, at: str | None, venue: str
                         "excess_usd": one.excess_usd,
                         "worst_scenario": one.worst_scenario,
                         "scenario_pnl_usd": dict(one.scenario_pnl),
+                        **margin_positions.values(one),
                     }
                     for name, one in results.items()
                 },
