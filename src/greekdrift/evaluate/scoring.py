@@ -74,7 +74,7 @@ def drift_samples(scenarios: Scenarios, asked: Asked) -> Float[ndarray, "scenari
     return np.stack(columns, axis=-1)
 
 
-def _distinct(scenarios: Scenarios) -> Scenarios:
+def distinct(scenarios: Scenarios) -> Scenarios:
     """A single scenario where all are the same (the clock), else all of them."""
     if scenarios.n == 1 or np.any(np.ptp(scenarios.increments, axis=0) > 0.0):
         return scenarios
