@@ -60,6 +60,13 @@ def test_paths_of_the_file_are_relative_to_it(tmp_path: Path) -> None:
     path = _file(tmp_path, PLAIN + "book: books/a.yaml\n")
     assert load_experiment(path).book == tmp_path / "books" / "a.yaml"
     assert load_experiment(path, ["book=b.yaml"]).book == Path("b.yaml")
+    net, wrapped = "{use: drift_net, start: models/a}", "{use: centred, base: {use: drift_net, start: models/b}}"
+    text = PLAIN.replace("{use: historical}", net).replace("[{use: clock}]", f"[{wrapped}]")
+    experiment = load_experiment(_file(tmp_path, text))
+    assert experiment.forecaster.options["start"] == str(tmp_path / "models" / "a")
+    assert experiment.baselines[0].options["base"]["start"] == str(tmp_path / "models" / "b")
+    given = load_experiment(_file(tmp_path, text), ["forecaster.start=models/c"])
+    assert given.forecaster.options["start"] == "models/c"
 
 
 def test_all_problems_of_the_file_come_at_once(tmp_path: Path) -> None:
