@@ -34,7 +34,7 @@ from greekdrift.margin.matrix_result import account_margin
 from greekdrift.margin.matrix_slopes import slopes
 from greekdrift.margin.result import MarginResult
 
-BLOCK = 400_000
+BLOCK = 200_000
 """Values per block of a forecast."""
 
 

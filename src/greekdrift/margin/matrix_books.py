@@ -97,6 +97,7 @@ def charged(book: BookStates, p: MatrixParameters) -> Charged:
     units = units_of(book, p, pair)
     undamped = units.option_pnl @ book.options.T + units.linear_pnl @ book.linears.T
     delta = units.option_delta @ book.options.T + units.linear_delta @ book.linears.T
+    _refuse_unless_finite(undamped, delta)
     gross = np.abs(units.option_delta) @ np.abs(book.options.T) + np.abs(units.linear_delta) @ np.abs(book.linears.T)
     index, least = book.index[:, None], pair.least_delta
     is_perpetual = np.isinf(book.linear_years)
@@ -120,9 +121,16 @@ def units_of(book: BookStates, p: MatrixParameters, pair: PairTerms) -> Units:
     """P&L by scenario and delta of one coin of each option and one contract of each linear row."""
     moves = np.array([one.move(pair.price_range) for one in p.matrix_scenarios])
     damping = np.array([p.damping(one, pair) for one in p.matrix_scenarios])[:, None]
-    mark, option_pnl = _option_pnl(book, moves, p, pair)
-    free = 1.0 - fixed_share(book.years)
-    delta = _black(book, "delta", book.forward, book.volatility * np.sqrt(book.years)) * free
+    _refuse_what_cannot_be(book)
+    mark, option_pnl = _option_pnl(book, moves, damping, p, pair)
+    delta = compute(
+        ["delta"],
+        forward=book.forward,
+        strike=book.strike,
+        volatility=book.volatility * np.sqrt(book.years),
+        time_to_expiry=1.0,
+        is_call=book.is_call,
+    )["delta"]
     linear_damping = damping
     if p.linear_at_edge:
         is_tail = np.array([one.table is Table.TAIL for one in p.matrix_scenarios])
@@ -135,15 +143,13 @@ def units_of(book: BookStates, p: MatrixParameters, pair: PairTerms) -> Units:
         gain = size * book.index[:, None, None] * (grown / (1.0 + grown))
     else:
         gain = size * book.linear_forward[:, None, :] * grown
-    found = Units(
+    return Units(
         mark=mark,
-        option_pnl=option_pnl * damping,
+        option_pnl=option_pnl,
         linear_pnl=gain * linear_damping,
-        option_delta=delta,
+        option_delta=delta * (1.0 - fixed_share(book.years)),
         linear_delta=book.linear_coins * linear_free,
     )
-    _refuse_unless_finite(found.option_pnl, found.linear_pnl, found.option_delta)
-    return found
 
 
 def damped(pnl: Pnl, p: MatrixParameters, pair: PairTerms, terms: SettlementTerms) -> Pnl:
@@ -216,28 +222,54 @@ def _delta_shock(delta: PerAccount, index: ndarray, p: MatrixParameters, pair: P
     return delta * np.minimum(terms.largest, terms.per_coin * np.maximum(delta - terms.threshold_usd / index, 0.0))
 
 
-def _option_pnl(book: BookStates, moves: ndarray, p: MatrixParameters, pair: PairTerms) -> tuple[ndarray, ndarray]:
-    """Black value of one coin of each option on its forward, and its P&L in USD by scenario before any damping."""
-    free = 1.0 - fixed_share(book.years)
-    grown = 1.0 + moves[:, None] * free
-    by_move = {move: moved_volatility(book.volatility, book.years, move, pair.volatility) for move in VolatilityMove}
-    volatility = np.stack([book.volatility, *(by_move[one.volatility] for one in p.matrix_scenarios)], axis=1)
-    forward = np.concatenate([book.forward[:, None, :], book.forward[:, None, :] * grown], axis=1)
-    values = _black(book, "price", forward, volatility * np.sqrt(book.years))
-    mark, moved = values[:, 0], values[:, 1:]
+def _option_pnl(
+    book: BookStates, moves: ndarray, damping: ndarray, p: MatrixParameters, pair: PairTerms
+) -> tuple[ndarray, ndarray]:
+    """Black value of one coin of each option on its forward, and its P&L in USD that counts by scenario.
+
+    All scenarios and, before them, the mark go through the calculator at once. The value in coin, B(F, K)/F, is that
+    of strike K/F on a forward of 1.
+    """
+    grown = 1.0 + np.concatenate([[0.0], moves])[:, None] * (1.0 - fixed_share(book.years))
+    root = np.sqrt(book.years)
+    kinds = list(VolatilityMove)
+    deviations = np.stack(
+        [moved_volatility(book.volatility, book.years, move, pair.volatility) * root for move in kinds], axis=1
+    )
+    which = [kinds.index(VolatilityMove.NONE), *(kinds.index(one.volatility) for one in p.matrix_scenarios)]
+    forward: float | ndarray = 1.0 if book.pays_coin else book.forward[:, None, :] * grown
+    strike = (book.strike / book.forward)[:, None, :] / grown if book.pays_coin else book.strike
+    values = compute(
+        ["price"],
+        forward=forward,
+        strike=strike,
+        volatility=deviations[:, which],
+        time_to_expiry=1.0,
+        is_call=book.is_call,
+    )["price"]
     if book.pays_coin:
-        return mark, book.index[:, None, None] * (moved / forward[:, 1:] - (mark / book.forward)[:, None, :])
-    return mark, moved - mark[:, None, :]
-
-
-def _black(book: BookStates, name: str, forward: ndarray, deviation: ndarray) -> ndarray:
-    _refuse_unless_finite(forward, deviation)
-    found: ndarray = compute(
-        [name], forward=forward, strike=book.strike, volatility=deviation, time_to_expiry=1.0, is_call=book.is_call
-    )[name]
-    return found
+        mark, unit = values[:, 0] * book.forward, book.index[:, None, None] * damping
+    else:
+        mark, unit = values[:, 0].copy(), damping
+    pnl = values[:, 1:]
+    pnl -= values[:, :1]
+    pnl *= unit
+    return mark, pnl
 
 
 def _refuse_unless_finite(*numbers: ndarray) -> None:
     if not all(np.all(np.isfinite(array)) for array in numbers):
         raise CalculationError("a P&L in a scenario is not a number; check forward, volatility and index.")
+
+
+def _refuse_what_cannot_be(book: BookStates) -> None:
+    """Forwards and the index are positive, volatilities at least 0; a number that is none is neither."""
+    for name, column, is_right in (
+        ("forward", book.forward, book.forward > 0.0),
+        ("forward of a perpetual or future", book.linear_forward, book.linear_forward > 0.0),
+        ("index price", book.index, book.index > 0.0),
+        ("volatility", book.volatility, book.volatility >= 0.0),
+    ):
+        is_wrong = ~(is_right & np.isfinite(column))
+        if np.any(is_wrong):
+            raise CalculationError(f"{book.name}: {name} {column[is_wrong][0]} cannot be; drop that state or row.")
