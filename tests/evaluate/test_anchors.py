@@ -1,19 +1,18 @@
 """Values measured on the development chains that the evaluation must reproduce."""
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from greekdrift.book import Chain
 from greekdrift.config import load_venue
 from greekdrift.evaluate import Settings, scorecard, walk
+from greekdrift.evaluate.results import Results, Scores
 from greekdrift.features.panel import Panel, assemble, build
 from greekdrift.forecast.clock import Clock
-from greekdrift.forecast.econometric import FilteredHistorical, named
+from greekdrift.forecast.econometric import named
 from greekdrift.forecast.historical import Historical
 from greekdrift.market.parquet import ParquetSource
 from greekdrift.score import crps
@@ -24,21 +23,27 @@ pytestmark = pytest.mark.shared
 BURN_IN = np.timedelta64(33, "D")
 
 
-class Until:
-    """The first days of a source."""
+@pytest.fixture(scope="module")
+def walked(shared: Path) -> Results:
+    """Both bars, the clock and plain history over every fourth snapshot, fitted anew every thirty days."""
+    source = ParquetSource(str(shared / "data"), venue=load_venue("deribit"))
+    settings = Settings(
+        start=instant("2026-01-25T00:00Z"), horizons=(6.0, 24.0), every=4, scenarios=300, refit_hours=720.0, seed=7
+    )
+    forecasters = {one.name: one for one in (Clock(), Historical(), named("hari"), named("haris-flat:pool"))}
+    return walk(build(source), source, forecasters, settings)
 
-    def __init__(self, source: ParquetSource, *, days: float) -> None:
-        self._source = source
-        first = source.snapshots()[0]
-        self._moments = tuple(one for one in source.snapshots() if one < first + timedelta(days=days))
-        self.name, self.underlyings = source.name, source.underlyings
-        self.step_hours, self.clock = source.step_hours, source.clock
 
-    def snapshots(self) -> Sequence[datetime]:
-        return self._moments
+def _of_fold(results: Results, fold: int) -> Results:
+    """The origins of one fold."""
+    rows = results.fold == fold
 
-    def chain(self, as_of: datetime) -> Chain:
-        return self._source.chain(as_of)
+    def cut(one: Results | Scores) -> dict[str, np.ndarray]:
+        values = {each.name: getattr(one, each.name) for each in fields(one) if each.name != "scale"}
+        return {name: value[rows] for name, value in values.items() if isinstance(value, np.ndarray)}
+
+    scores = {name: replace(one, **cut(one)) for name, one in results.scores.items()}
+    return replace(results, scores=scores, **cut(results))
 
 
 def _published_levels(shared: Path) -> Panel:
@@ -75,18 +80,10 @@ def test_history_and_clock_of_the_30_day_level_a_day_ahead(shared: Path) -> None
 
 
 @pytest.mark.slow
-def test_the_walk_on_real_chains_with_the_shock_out_of_sample(shared: Path) -> None:
-    """Fitted on January alone, tested on the days around 2026-02-05."""
-    source = Until(
-        ParquetSource(str(shared / "data"), venue=load_venue("deribit"), drop=("alive", "finite", "uncrossed")),
-        days=45.0,
-    )
-    panel = build(source)
-    settings = Settings(
-        start=instant("2026-01-28T00:00Z"), horizons=(6.0, 24.0), every=2, scenarios=200, refit_hours=2_000.0
-    )
-    forecasters = {one.name: one for one in (Clock(), Historical(), FilteredHistorical())}
-    card = scorecard(walk(panel, source, forecasters, settings), draws=200)
+def test_the_walk_on_real_chains_with_the_shock_out_of_sample(walked: Results) -> None:
+    """Fitted on the days before 2026-01-25 alone, tested on the thirty after it, 2026-02-05 among them."""
+    card = scorecard(_of_fold(walked, 0), draws=200)
+    assert card.first < "2026-02-05" < card.last < "2026-02-25"
     value = {(one.forecaster, one.horizon, one.metric, one.against): one.value for one in card.measures}
     for hours, low, high in ((6.0, 0.70, 0.90), (24.0, 0.64, 0.85)):
         for name in ("historical", "fhs:hari"):
@@ -99,17 +96,12 @@ def test_the_walk_on_real_chains_with_the_shock_out_of_sample(shared: Path) -> N
 
 
 @pytest.mark.slow
-def test_both_bars_stand_where_they_were_measured(shared: Path) -> None:
+def test_both_bars_stand_where_they_were_measured(walked: Results) -> None:
     """Mean loss over that of the clock 0.712 and 0.708, the second bar 0.994 of the first; within 2 %.
 
     Measured on 577 snapshots and 13 books a coin with 1,000 scenarios; here every fourth snapshot and all books.
     """
-    source = ParquetSource(str(shared / "data"), venue=load_venue("deribit"))
-    settings = Settings(
-        start=instant("2026-01-25T00:00Z"), horizons=(24.0,), every=4, scenarios=300, refit_hours=720.0, seed=7
-    )
-    forecasters = {one.name: one for one in (Clock(), named("hari"), named("haris-flat:pool"))}
-    card = scorecard(walk(build(source), source, forecasters, settings), draws=200)
+    card = scorecard(walked, draws=200)
     expected = {("fhs:hari", "clock"): 0.712, ("fhs:haris-flat:pool", "clock"): 0.708}
     expected["fhs:haris-flat:pool", "fhs:hari"] = 0.994
     for (name, other), value in expected.items():

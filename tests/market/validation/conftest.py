@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from math import sin
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from greekdrift.book.instrument import deribit_name, parse
 from greekdrift.config import load_venue
 from greekdrift.greeks import compute
 from greekdrift.market.ticks import outward
+from greekdrift.market.validation.data_sets import SetValidation, validate_set
 from greekdrift.market.validation.validate import Validation, validate
 
 START = datetime(2026, 2, 5, 9, tzinfo=UTC)
@@ -55,6 +57,14 @@ def snapshot(hour: int, venue: Venue) -> pd.DataFrame:
             "known_at_utc": pd.Timestamp(as_of + timedelta(minutes=2)),
         }
     )
+
+
+@pytest.fixture(scope="session")
+def six_hours(shared: Path) -> tuple[SetValidation, float]:
+    """The described six-hour chains against their data, and how many seconds that took: once for all tests."""
+    begun = perf_counter()
+    path = Path(__file__).resolve().parents[3] / "configs" / "data" / "deribit_option_chain_6h.yaml"
+    return validate_set(path, shared / "data", venue_of=load_venue), perf_counter() - begun
 
 
 @pytest.fixture(scope="session")
