@@ -138,3 +138,11 @@ def test_a_price_that_cannot_be_searched_is_said(run, chain_file, book_file) -> 
         done = run(*given, *words)
         assert done.code == 2, words
         assert problem in done.err
+
+
+def test_the_map_is_drawn(run, chain_file, book_file, tmp_path) -> None:
+    for name in ("map.png", "map.html"):
+        done = run("margin", "--chain", chain_file, "--book", book_file, "--plot", tmp_path / name)
+        assert done.code == 0, done.err
+        assert (tmp_path / name).stat().st_size > 10_000
+    assert run("margin", "--chain", chain_file, "--book", book_file, "--plot", tmp_path / "map.gif").code == 2

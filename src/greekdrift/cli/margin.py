@@ -29,6 +29,7 @@ def command(
     at: options.At = None,
     venue: options.VenueName = "deribit",
     feeds: margin_positions.FeedsFile = None,
+    plot: options.Plot = None,
     out: options.OutJson = None,
 ) -> None:
     """Initial and maintenance margin, equity and excess of each account, under a dated rule set.
@@ -39,21 +40,31 @@ def command(
         return
     if chain is None or book is None:
         raise InputError(f"{'--chain' if chain is None else '--book'} is missing; give a chain file and a book file.")
-    _required(chain, book, rules=rules, at=at, venue=venue, feeds=feeds, out=out)
+    _required(chain, book, rules=rules, at=at, venue=venue, feeds=feeds, plot=plot, out=out)
 
 
 def _required(
-    chain: Path, book: Path, *, rules: str, at: str | None, venue: str, feeds: Path | None, out: Path | None
+    chain: Path,
+    book: Path,
+    *,
+    rules: str,
+    at: str | None,
+    venue: str,
+    feeds: Path | None,
+    plot: Path | None,
+    out: Path | None,
 ) -> None:
     from greekdrift.cli.console import say, table, write_json
     from greekdrift.config import load_rules
     from greekdrift.margin.engine import requirement
     from greekdrift.units import stamp
 
-    options.keep_apart((out,), (chain, book, feeds))
+    options.keep_apart((out, plot), (chain, book, feeds))
+    options.needs_matplotlib(plot)
     quotes = margin_positions.fed(options.chain_of(chain, at, venue)[0], feeds)
     rule_set = load_rules(rules)
-    results = {account.account_id: requirement(quotes, account, rule_set) for account in options.accounts_of(book)}
+    accounts = options.accounts_of(book)
+    results = {account.account_id: requirement(quotes, account, rule_set) for account in accounts}
     table(
         f"Margin at {stamp(quotes.as_of)}, USD",
         ("account", "equity", "initial margin", "maintenance margin", "excess", "binding scenario"),
@@ -71,6 +82,10 @@ def _required(
     )
     margin_positions.show(results)
     say(f"rule set {rule_set.name} of {rule_set.dated} ({rule_set.sha256[:12]}): a dated default, not the live table")
+    if plot is not None:
+        from greekdrift.cli.margin_plot import draw
+
+        draw(quotes, accounts, rule_set, plot)
     if out is not None:
         write_json(
             {

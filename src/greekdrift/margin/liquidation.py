@@ -27,7 +27,7 @@ from greekdrift.book import Account, Chain
 from greekdrift.book.rules import RuleSet
 from greekdrift.errors import CalculationError, InputError
 from greekdrift.margin.lines import held_rows
-from greekdrift.margin.standing import Response, Standing, increments_of, standing
+from greekdrift.margin.standing import Response, Standing, coins_of, increments_of, standing
 from greekdrift.surface.slices import Surface
 
 Kind = Literal["call", "liquidation"]
@@ -106,8 +106,7 @@ def liquidation(
             f"range {low:g} to {high:g} times spot with {points} points: low below high, 3 points at least."
         )
     own = {*chain.underlying[held_rows(chain, [account])].tolist()}
-    own |= {name for name, amount in account.collateral.items() if amount != 0.0 and name in chain.index_price}
-    underlyings = tuple(sorted(own))
+    underlyings = tuple(sorted(own | coins_of(chain, account)))
     spot = chain.index_price.get(underlying)
     if spot is None:
         raise InputError(f'"{underlying}" has no index price on {chain.venue}; known: {", ".join(chain.index_price)}')

@@ -72,6 +72,11 @@ def standing(
     return Standing(equity=columns[0], initial_margin=columns[1], maintenance_margin=columns[2])
 
 
+def coins_of(chain: Chain, account: Account) -> set[str]:
+    """Collateral whose worth moves with a price of the chain."""
+    return {name for name, amount in account.collateral.items() if amount != 0.0 and name in chain.index_price}
+
+
 def increments_of(
     returns: Mapping[str, States], underlyings: tuple[str, ...], responses: Mapping[str, Response]
 ) -> Float[ndarray, "state underlying factor"]:
