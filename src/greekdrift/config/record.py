@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from functools import cache
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -26,16 +27,18 @@ def record(
     >>> record(Band, Document(name="band.yaml", values=facts)).label
     'BTC vega 0-30d'
     """
-    model = parse(model_of(kind, tuple(sorted(computed)), kinds), document)
+    of_fields = tuple((kinds or {}).items())
+    model = parse(model_of(kind, tuple(sorted(computed)), of_fields), document)  # type: ignore[arg-type]
     try:
         return kind(**_values(kind, model, kinds), **computed)
     except (ValueError, TypeError) as problem:
         raise ConfigError(f"{document.name}: {problem}") from None
 
 
-def model_of(kind: Any, without: tuple[str, ...] = (), kinds: Mapping[str, type] | None = None) -> type[BaseModel]:
+@cache
+def model_of(kind: Any, without: tuple[str, ...] = (), kinds: tuple[tuple[str, type], ...] = ()) -> type[BaseModel]:
     """The pydantic model of a dataclass in which every field is required."""
-    hints = {**get_type_hints(kind), **(kinds or {})}
+    hints = {**get_type_hints(kind), **dict(kinds)}
     entries: dict[str, Any] = {
         field.name: (_mapped(hints[field.name]), ...)
         for field in fields(kind)
