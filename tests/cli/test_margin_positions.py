@@ -87,3 +87,19 @@ def test_an_account_is_shown_the_same_whatever_another_holds(run: Callable, chai
             assert done.code == 0, done.err
             shown.append(json.dumps(json.loads(out.read_text())["accounts"]["own"]))
         assert len(set(shown)) == 1
+
+
+def test_a_decision_under_position_rules_is_verified(
+    run: Callable, chain_file: Path, book_file: Path, tmp_path: Path
+) -> None:
+    """A rule set without scenarios has no stressed states: the judge's other checks stand."""
+    book = tmp_path / "book.yaml"
+    book.write_text(book_file.read_text().replace("rule_set: derive_pm2", "rule_set: deribit_standard"))
+    given = ("--chain", chain_file, "--book", book, "--rules", "deribit_standard", "--out", tmp_path / "decided")
+    done = run("propose", *given)
+    assert done.code == 0, done.err
+    decisions = json.loads((tmp_path / "decided" / "decisions.json").read_text())["decisions"]
+    maker = next(one for one in decisions if one["account_id"] == "maker")
+    assert maker["outcome"] == "BASELINE", maker["reasons"]
+    assert maker["adjustment"]["orders"]
+    assert run("verify", tmp_path / "decided" / "decisions.json").code == 0

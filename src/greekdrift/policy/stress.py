@@ -6,7 +6,7 @@ distance of today's value from the band's centre,
     W_after ≤ W_before + max(0, c_before − c_after) + tolerance
 
 is a union of two convex sets. For a Greek that the trade is to bring back, v_k + |v − m| ≤ U + W + c is kept (two rows
-a state and side); for the others v_k ≤ U + W. The exact rule has the last word.
+a state and side); for the others v_k ≤ U + W. The exact rule has the last word. Without states nothing is kept.
 """
 
 from collections.abc import Sequence
@@ -52,7 +52,7 @@ class Stressed:
     def worst(self, trade: Float[ndarray, " row"]) -> Bands:
         """Largest distance outside each band over the states, after a trade."""
         value = self.start + self.slope @ trade
-        outside: Bands = np.maximum(np.maximum(self.lower - value, value - self.upper), 0.0).max(axis=0)
+        outside: Bands = np.maximum(np.maximum(self.lower - value, value - self.upper), 0.0).max(axis=0, initial=0.0)
         return outside
 
     def is_broken(self, trade: Float[ndarray, " row"]) -> Bool[ndarray, " band"]:
@@ -120,7 +120,8 @@ def _slopes(chain: Chain, mandate: Mandate, rules: RuleSet, rows: ndarray) -> Fl
     share = band_selection(chain, mandate)[1][:, rows]
     before = line_quantities(few, ("value_coin",))["value_coin"]
     moved = stressed_chains(few, rules).values()
-    return np.array([share * _stressed_columns(few, one, mandate, before) for one in moved])
+    found = [share * _stressed_columns(few, one, mandate, before) for one in moved]
+    return np.array(found).reshape(len(found), len(mandate.bands), rows.size)
 
 
 def _stressed_columns(

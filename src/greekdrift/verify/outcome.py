@@ -88,7 +88,7 @@ def greek_is_no_worse_under_stress(band: Band, case: Case, found: Numbers) -> Fi
     allowed = before + max(0.0, off_before - off_after) + STRESS_TOLERANCE * width if case.orders else before
     values = [state[band.label] for side in (found.before, found.after) for state in side.stressed.values()]
     passed = isfinite(after) and after <= allowed + _rounding(*values)
-    gross = max(one.gross for one in values)
+    gross = max((one.gross for one in values), default=0.0)
     was, is_now = figure(before, gross), figure(after, gross)
     detail = (
         f"worst distance outside over {len(found.after.stressed)} stressed states {was:.6g} before, {is_now:.6g} after"
@@ -188,7 +188,7 @@ def _largest(distances: Iterable[float]) -> float:
 
 
 def _rounding(*values: Value) -> float:
-    return max(RELATIVE * abs(one.value) + OF_GROSS * one.gross for one in values)
+    return max((RELATIVE * abs(one.value) + OF_GROSS * one.gross for one in values), default=0.0)
 
 
 def _plain(value: float, scale: float) -> float | str:
