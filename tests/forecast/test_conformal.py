@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -184,3 +186,83 @@ def test_what_cannot_be_is_refused(wrong):
     lower, upper, observed = (given_.pop(name) for name in ("lower", "upper", "observed"))
     with pytest.raises(InputError, match="conformal"):
         adapt(lower, upper, observed, **given_)
+
+
+def test_it_adapts_as_mapie_does():
+    """As MAPIE 1.6.0 has it: TimeSeriesRegressor, "aci", absolute scores, `adapt_conformal_inference`, `update`.
+
+    100 outcomes calibrate, gamma is 0.02, the window rolls; the 1st, 11th, 21st, 31st and 40th interval and alpha.
+    """
+    wanted = {
+        100: (-1.95287115, 0.94013987, 0.200),
+        110: (-1.60018036, 1.51169500, 0.160),
+        120: (-1.05883394, 2.22005630, 0.120),
+        130: (-2.69577103, 0.83555913, 0.080),
+        139: (-1.23871929, 2.63087955, 0.056),
+    }
+    i = np.arange(140.0)
+    middle = np.sin(i)
+    observed = (middle + (1.0 + 0.004 * i) * np.sin(1.9 * i + 0.3 * np.sin(i)) * 1.3)[:, None]
+    lower, upper = (middle - 0.5)[:, None], (middle + 0.5)[:, None]
+    state = Conformal.start(1, level=0.8, rate=0.0, window=100)
+    for at in range(100):
+        state = state.after(lower[at], upper[at], served=(lower[at], upper[at]), observed=observed[at])
+    state = replace(state, rate=0.02)
+    for at in range(100, 140):
+        served = state.interval(lower[at], upper[at])
+        if at in wanted:
+            found = (float(served[0][0]), float(served[1][0]), float(state.current[0]))
+            assert found == pytest.approx(wanted[at], abs=1e-8)
+        state = state.after(lower[at], upper[at], served=served, observed=observed[at])
+
+
+def _naive(lower, upper, observed, made, known, *, level, rate):
+    """The published rule, one cell, in plain loops: books that become known together are one step."""
+    alpha, scores, served, heard = 1.0 - level, [], [], set()
+    for now, moment in enumerate(made):
+        for past in sorted((one for one in range(now) if one not in heard), key=lambda one: known[one]):
+            if known[past] > moment:
+                continue
+            heard.add(past)
+            misses = []
+            for low, high, seen, (left, right) in zip(
+                lower[past], upper[past], observed[past], served[past], strict=True
+            ):
+                if not np.isnan(seen):
+                    misses.append(seen < left or seen > right)
+                    scores.append(max(low - seen, seen - high) / (high - low))
+            if misses:
+                alpha = min(1.0, alpha + rate * ((1.0 - level) - sum(misses) / len(misses)))
+        rank = int(np.ceil((len(scores) + 1) * (1.0 - alpha) - 1e-9))
+        q = 0.0
+        if len(scores) >= round(1.0 / (1.0 - level)) - 1:
+            q = sorted(scores)[max(rank, 1) - 1] if rank <= len(scores) else np.inf
+        q = np.inf if alpha <= 0.0 else q
+        served.append([(low - q, high + q) for low, high in zip(lower[now], upper[now], strict=True)])
+    return np.array(served)
+
+
+@pytest.mark.parametrize("delay", [1.0, 4.0])
+def test_books_of_a_cell_are_one_step_as_in_plain_loops(delay):
+    random = np.random.default_rng(8)
+    observed = 1.7 * random.standard_normal((150, 3, 1))
+    observed[random.random(observed.shape) < 0.1] = np.nan
+    lower, upper = np.full(observed.shape, -0.5), np.full(observed.shape, 0.5)
+    made = np.arange(150.0)
+    served = adapt(lower, upper, observed, made_at=made, known_at=made + delay, level=LEVEL, rate=0.05, window=10_000)
+    wanted = _naive(lower[..., 0], upper[..., 0], observed[..., 0], made, made + delay, level=LEVEL, rate=0.05)
+    np.testing.assert_allclose(np.stack([served.lower, served.upper], axis=-1)[:, :, 0], wanted, rtol=0.0, atol=1e-12)
+    assert served.stretch.shape == (150, 1)
+    assert served.coverage[0] == pytest.approx(LEVEL, abs=0.05)
+
+
+def test_at_the_end_every_outcome_is_heard():
+    lower, upper, observed = _series(9, 60, spread=3.0)
+    made = np.arange(60.0)
+    served = adapt(lower, upper, observed, made_at=made, known_at=made + 8.0, level=LEVEL)
+    longer = adapt(
+        *(np.concatenate([one, one[:1]]) for one in (lower, upper, observed)),
+        made_at=np.append(made, 100.0), known_at=np.append(made + 8.0, 108.0), level=LEVEL,
+    )  # fmt: skip
+    assert served.state.stretch.tobytes() == longer.stretch[-1].tobytes()
+    assert served.stretch[-1] != served.state.stretch

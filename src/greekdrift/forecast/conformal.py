@@ -99,7 +99,7 @@ class Conformal:
         """
         _check(lower, upper)
         is_known = np.isfinite(observed)
-        missed = is_known & ((observed < served[0]) | (observed > served[1]))
+        missed = is_known & ~_is_within(observed, served, upper - lower)
         outside, width = np.maximum(lower - observed, observed - upper), upper - lower
         with np.errstate(divide="ignore", invalid="ignore"):
             score = np.where(width > 0.0, outside / width, np.where(outside > 0.0, np.inf, 0.0))
@@ -185,7 +185,7 @@ def adapt(
         upper=served[1],
         current=current,
         stretch=stretch,
-        is_inside=(served[0] <= observed) & (observed <= served[1]),
+        is_inside=_is_within(observed, (served[0], served[1]), upper - lower),
         is_known=np.isfinite(observed),
         state=state,
     )
@@ -199,6 +199,12 @@ def miss_bound(outcomes: int, *, level: float, rate: float, awaited: int) -> flo
     """
     alpha = 1.0 - level
     return alpha + (alpha + rate * (awaited + 1.0)) / (rate * outcomes)
+
+
+def _is_within(observed: ndarray, served: tuple[ndarray, ndarray], width: ndarray) -> ndarray:
+    """Whether outcomes lie in what was served; one at an end does, whatever rounding made of the end."""
+    slack = 1e-9 * width
+    return (observed >= served[0] - slack) & (observed <= served[1] + slack)
 
 
 def _check(lower: Books, upper: Books) -> None:
