@@ -76,6 +76,11 @@ def panel(source: SimulatedSource) -> Panel:
 
 
 @pytest.fixture(scope="session")
+def foresight(panel: Panel) -> Foresight:
+    return Foresight(panel)
+
+
+@pytest.fixture(scope="session")
 def results(source: SimulatedSource, panel: Panel) -> Results:
     forecasters = {
         "clock": Clock(),

@@ -5,7 +5,7 @@ import numpy as np
 
 from greekdrift.book import Scenarios
 from greekdrift.evaluate.results import kind_of
-from greekdrift.evaluate.scoring import _distinct, observed_breach
+from greekdrift.evaluate.scoring import distinct, observed_breach
 from greekdrift.evaluate.settings import BANDED, QUANTITIES
 from greekdrift.evaluate.truth import climatology
 from greekdrift.units import instant
@@ -54,11 +54,11 @@ def test_scenarios_that_are_all_alike_are_priced_once() -> None:
         known_at=instant("2026-01-01T00:05Z"),
         provenance="test",
     )
-    assert _distinct(alike).n == 1
+    assert distinct(alike).n == 1
     increments = alike.increments.copy()
     increments[7] = 0.2
     other = replace(alike, increments=increments)
-    assert _distinct(other) is other
+    assert distinct(other) is other
 
 
 def test_kinds_of_books() -> None:
