@@ -173,7 +173,9 @@ def test_cells_that_nothing_makes_are_refused_with_the_filter_that_drops_them(
     table.to_csv(path, index=False)
     refused = run("data", "import", path, "--dry-run")
     assert refused.code == 2
-    assert "1 rows lack a mark, a forward, an index or a volatility: --drop finite leaves them out" in refused.err
+    assert (
+        "without a mark, a forward, an index or a volatility: 1 row; --drop finite leaves such rows out" in refused.err
+    )
     assert run("data", "import", path, "--dry-run", "--drop", "finite").code == 0
 
 

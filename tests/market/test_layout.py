@@ -60,7 +60,7 @@ def test_a_date_and_a_clock_are_one_time() -> None:
 def test_rows_that_stand_twice_are_read_once_and_counted() -> None:
     found = laid_out(pd.DataFrame({"bid": [1.0, 1.0, 2.0]}))
     assert found.table["bid"].tolist() == [1.0, 2.0]
-    assert found.said == ("1 rows that stand there again in every cell are read once",)
+    assert found.said == ("read once: 1 row that stood there again, the same in every cell",)
 
 
 def test_constants_fill_a_column_and_wrong_names_are_refused() -> None:

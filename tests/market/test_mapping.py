@@ -158,9 +158,9 @@ def test_cells_that_lack_are_made_alone_and_counted(deribit: Venue) -> None:
     np.testing.assert_allclose(rows["forward_price_usd"], table["forward"], rtol=1e-12)
     assert rows.loc[8, ["mark_iv", "mark_price_coin"]].isna().all()
     said = how(found)
-    assert said["mark_iv"].endswith("implied by the mark in 1 rows that lack it")
-    assert said["mark_price_coin"].endswith("Black price at mark_iv in 2 rows that lack it")
-    assert said["forward_price_usd"].endswith("that of the expiry in 1 rows that lack it")
+    assert said["mark_iv"].endswith("implied by the mark where it was missing (1 row)")
+    assert said["mark_price_coin"].endswith("Black price at mark_iv where it was missing (2 rows)")
+    assert said["forward_price_usd"].endswith("that of the expiry where it was missing (1 row)")
 
 
 def test_a_mark_of_zero_far_out_of_the_money_stays(deribit: Venue) -> None:

@@ -108,7 +108,7 @@ def command(
     from greekdrift.serve.encode import forecast_values
     from greekdrift.serve.history import with_chain
     from greekdrift.serve.outlook import outlook
-    from greekdrift.units import stamp
+    from greekdrift.units import counted, stamp
 
     names, asked_hours = asked_names(quantity), hours(horizons)
     bands = [parse(one) for one in band or ()]
@@ -137,7 +137,7 @@ def command(
     say(f"origin {stamp(found.chain.as_of)}, known at {stamp(found.chain.known_at)}")
     used_seed = found.seed if seed is None else seed
     known = with_chain(found.history, found.chain, features=found.features)
-    with progress(f"forecasting {len(found.accounts)} accounts"):
+    with progress(f"forecasting {counted(len(found.accounts), 'account')}"):
         seen = outlook(
             found.chain,
             with_bands(found.accounts, bands),

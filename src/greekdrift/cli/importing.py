@@ -223,6 +223,7 @@ def _is_scattered(rows: "pd.DataFrame") -> bool:
 def _hinting(rows: "pd.DataFrame", drop: Sequence[str]) -> Iterator[None]:
     """What is wrong with a snapshot may be that it is none, that rows are not whole, or that options are over."""
     from greekdrift.errors import DataError, InputError
+    from greekdrift.units import counted
 
     try:
         yield
@@ -231,7 +232,8 @@ def _hinting(rows: "pd.DataFrame", drop: Sequence[str]) -> Iterator[None]:
         lacking = int((~_is_whole(rows)).sum())
         if lacking and "finite" not in drop:
             hints.append(
-                f"{lacking:,} rows lack a mark, a forward, an index or a volatility: --drop finite leaves them out."
+                f"without a mark, a forward, an index or a volatility: {counted(lacking, 'row')}; --drop finite leaves "
+                "such rows out."
             )
         if "ask for fewer underlyings" in str(problem):
             hints.append("Take one with --underlying NAME.")

@@ -48,6 +48,7 @@ def command(
     from greekdrift.policy.dressing import PLAIN, Dressing
     from greekdrift.rebalance import rebalance
     from greekdrift.serve.history import with_chain
+    from greekdrift.units import counted
 
     found = setting(
         Asked(
@@ -69,7 +70,7 @@ def command(
     if previous is not None and (new := [one.account_id for one in found.accounts if one.account_id not in earlier]):
         say(f"no earlier add-on is known of {escape(', '.join(new))}: it is taken at once")
     past = None if found.history is None else with_chain(found.history, found.chain, features=found.features)
-    with progress(f"deciding about {len(found.accounts)} accounts"):
+    with progress(f"deciding about {counted(len(found.accounts), 'account')}"):
         decisions = rebalance(
             found.chain,
             found.accounts,

@@ -10,6 +10,7 @@ import numpy as np
 
 from greekdrift.cli.console import lead, say, table, writing
 from greekdrift.errors import InputError
+from greekdrift.units import counted
 
 MOST_SHOWN = 40
 
@@ -39,7 +40,7 @@ def screen(columns: Mapping[str, Any], *, title: str) -> int:
 def write(columns: Mapping[str, Any], out: Path) -> None:
     """The columns in a file; a number that does not exist is empty, never NaN."""
     rows = list(zip(*(plain(column) for column in columns.values()), strict=True))
-    with writing(out, f"{len(rows)} rows"):
+    with writing(out, counted(len(rows), "row")):
         _write(columns, rows, out)
 
 

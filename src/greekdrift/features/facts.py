@@ -22,6 +22,7 @@ from numpy import ndarray
 
 from greekdrift.errors import CalculationError
 from greekdrift.features.history import Increments, Panel
+from greekdrift.units import counted
 
 FEWEST = 30
 """Increments, and pairs of them, under which nothing is said."""
@@ -44,8 +45,8 @@ WORDS: Mapping[str, str] = {
 }
 """Measures in words."""
 BY_TENOR: Mapping[str, str] = {
-    "spot_vol_": "correlation of return and Δ ln σ at the money, {} days",
-    "volatility_of_atm_": "volatility of ln σ at the money, {} days, a year",
+    "spot_vol_": "correlation of return and Δ ln σ at the money, {}",
+    "volatility_of_atm_": "volatility of ln σ at the money, {}, a year",
 }
 """Those of every tenor, by the beginning of their name."""
 
@@ -59,7 +60,7 @@ def said(measure: str) -> str:
     if measure in WORDS:
         return WORDS[measure]
     beginning = next(one for one in BY_TENOR if measure.startswith(one))
-    return BY_TENOR[beginning].format(measure.removeprefix(beginning))
+    return BY_TENOR[beginning].format(counted(int(measure.removeprefix(beginning)), "day"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from greekdrift.market.contract_columns import Contracts
 from greekdrift.market.price_columns import Levels, Quoted, keep
 from greekdrift.market.sheet import Sheet
 from greekdrift.market.ticks import prices
+from greekdrift.units import counted
 
 Rows = Float[ndarray, " row"]
 BLACK = "Black price at mark_iv"
@@ -77,7 +78,7 @@ def _whole_mark(sheet: Sheet, of: Contracts, quoted: Quoted, forward: Rows, mark
         filled = lacks & np.isfinite(values)
         if np.any(filled):
             mark, lacks = np.where(filled, values, mark), lacks & ~filled
-            said.append(f"{how} in {int(filled.sum()):,} rows that lack it")
+            said.append(f"{how} where it was missing ({counted(int(filled.sum()), 'row')})")
     return np.where(lacks, np.nan, mark), "; ".join(said)
 
 
@@ -145,7 +146,7 @@ def _whole_forward(sheet: Sheet, of: Contracts, forward: Rows) -> tuple[Rows, st
     usual = pd.Series(made).groupby(number).transform("median").to_numpy()
     filled = lacks & np.isfinite(usual)
     made = np.where(filled, usual, np.where(lacks, np.nan, forward))
-    return made, f"as it is; that of the expiry in {int(filled.sum()):,} rows that lack it" if np.any(
+    return made, f"as it is; that of the expiry where it was missing ({counted(int(filled.sum()), 'row')})" if np.any(
         filled
     ) else "as it is"
 
@@ -186,7 +187,7 @@ def _volatility(sheet: Sheet, of: Contracts, quoted: Quoted, forward: Rows, mark
         return
     filled = int(np.sum(np.isnan(theirs) & np.isfinite(made)))
     if filled:
-        sheet.amend("mark_iv", made, f"implied by the mark in {filled:,} rows that lack it")
+        sheet.amend("mark_iv", made, f"implied by the mark where it was missing ({counted(int(filled), 'row')})")
 
 
 def black(sheet: Sheet, of: Contracts, quoted: Quoted, forward: Rows) -> Rows:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from greekdrift.errors import DataError, nearest
 from greekdrift.market import columns, dates
+from greekdrift.units import counted
 
 PAIRS = (("c", "p"), ("call", "put"), ("calls", "puts"), ("ce", "pe"))
 """Beginnings or ends of column names that stand for calls and puts, apart from the rest of the name."""
@@ -66,7 +67,7 @@ def _distinct(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
         return table, ""
     count = int(is_again.sum())
     return table[~is_again].reset_index(drop=True) if count else table, (
-        f"{count:,} rows that stand there again in every cell are read once" if count else ""
+        f"read once: {counted(count, 'row')} that stood there again, the same in every cell" if count else ""
     )
 
 
