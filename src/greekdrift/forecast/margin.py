@@ -27,7 +27,7 @@ from greekdrift.greeks.exposure import weights
 from greekdrift.margin.ahead import ahead
 from greekdrift.margin.engine import requirement
 from greekdrift.score import quantile
-from greekdrift.surface.revalue import revalue
+from greekdrift.surface.revalue import Revaluation, part, revalue
 from greekdrift.surface.slices import Surface
 
 QUANTITIES = (
@@ -105,7 +105,8 @@ def margin_forecast(
 ) -> MarginForecast:
     """The forecast of margin of unchanged accounts: every contract held is priced once per scenario and check.
 
-    An account's numbers do not depend on the others'. One that holds no position has nothing to forecast: refused.
+    An account's numbers are the same bits whatever the others hold. One without a position has nothing to forecast and
+    is refused.
     """
     idle = [account.account_id for account in accounts if not account.positions]
     if idle or not accounts:
@@ -114,14 +115,9 @@ def margin_forecast(
     repriced = revalue(chain, surface, scenarios, rows=rows, names=())
     now = [requirement(chain, account, rules) for account in accounts]
     equity = [one.equity_usd for one in now]
-    later = ahead(chain, accounts, rules, repriced, equity_usd=equity)
-    columns = (
-        later.initial_margin,
-        later.maintenance_margin,
-        later.equity,
-        -later.shortfall,
-        later.equity - later.maintenance_margin,
-    )
+    samples = [
+        _samples(chain, account, rules, repriced, equity_usd=own) for account, own in zip(accounts, equity, strict=True)
+    ]
     present = [
         (
             one.initial_margin_usd,
@@ -137,7 +133,7 @@ def margin_forecast(
             account_ids=tuple(account.account_id for account in accounts),
             quantities=QUANTITIES,
             horizons=scenarios.horizons,
-            samples=np.stack(columns, axis=-1),
+            samples=np.stack(samples, axis=2),
             weights=scenarios.weights,
             now=np.array(present),
             as_of=chain.as_of,
@@ -145,3 +141,19 @@ def margin_forecast(
         ),
         rules=f"{rules.name} of {rules.dated}",
     )
+
+
+def _samples(
+    chain: Chain, account: Account, rules: RuleSet, repriced: Revaluation, *, equity_usd: float
+) -> Float[ndarray, "scenario check quantity"]:
+    """`QUANTITIES` of one account, from its own rows alone: the same bits whatever else was priced."""
+    held = part(repriced, rows=np.unique(chain.rows(account.quantities())))
+    later = ahead(chain, [account], rules, held, equity_usd=[equity_usd])
+    columns = (
+        later.initial_margin,
+        later.maintenance_margin,
+        later.equity,
+        -later.shortfall,
+        later.equity - later.maintenance_margin,
+    )
+    return np.stack([column[:, :, 0] for column in columns], axis=-1)

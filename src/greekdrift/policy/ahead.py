@@ -1,43 +1,13 @@
-"""Parts of a revaluation, and few scenarios for many; margin and equity in scenarios are those of `margin.ahead`."""
-
-from dataclasses import replace
+"""Few scenarios for many; `surface.revalue` cuts a part of a revaluation, `margin.ahead` has margin in scenarios."""
 
 import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
 from greekdrift.margin.ahead import Ahead, ahead
-from greekdrift.surface.revalue import Revaluation
+from greekdrift.surface.revalue import part
 
 __all__ = ["Ahead", "ahead", "part", "representatives"]
-
-
-def part(
-    revaluation: Revaluation,
-    *,
-    rows: Int[ndarray, " row"] | None = None,
-    scenarios: Int[ndarray, " scenario"] | None = None,
-    weights_of: Float[ndarray, " scenario"] | None = None,
-) -> Revaluation:
-    """The revaluation of some of its rows and scenarios, as arrays of its own; `weights_of` replaces the weights."""
-    at = slice(None) if rows is None else np.searchsorted(revaluation.rows, rows)
-    some = slice(None) if scenarios is None else scenarios
-
-    def cut(cube: ndarray) -> ndarray:
-        return np.ascontiguousarray(cube[some][:, :, at])
-
-    return replace(
-        revaluation,
-        rows=revaluation.rows[at],
-        weights=revaluation.weights[some] if weights_of is None else weights_of,
-        now={name: column[at] for name, column in revaluation.now.items()},
-        values={name: cut(cube) for name, cube in revaluation.values.items()},
-        pnl_usd=cut(revaluation.pnl_usd),
-        forward=cut(revaluation.forward),
-        volatility=cut(revaluation.volatility),
-        time_to_expiry=np.ascontiguousarray(revaluation.time_to_expiry[:, at]),
-        index=np.ascontiguousarray(revaluation.index[some]),
-    )
 
 
 def representatives(

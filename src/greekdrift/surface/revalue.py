@@ -159,6 +159,34 @@ def revalue(
     )
 
 
+def part(
+    revaluation: Revaluation,
+    *,
+    rows: Rows | None = None,
+    scenarios: Int[ndarray, " scenario"] | None = None,
+    weights_of: Float[ndarray, " scenario"] | None = None,
+) -> Revaluation:
+    """The revaluation of some of its rows and scenarios, as arrays of its own; `weights_of` replaces the weights."""
+    at = slice(None) if rows is None else np.searchsorted(revaluation.rows, rows)
+    some = slice(None) if scenarios is None else scenarios
+
+    def cut(cube: ndarray) -> ndarray:
+        return np.ascontiguousarray(cube[some][:, :, at])
+
+    return replace(
+        revaluation,
+        rows=revaluation.rows[at],
+        weights=revaluation.weights[some] if weights_of is None else weights_of,
+        now={name: column[at] for name, column in revaluation.now.items()},
+        values={name: cut(cube) for name, cube in revaluation.values.items()},
+        pnl_usd=cut(revaluation.pnl_usd),
+        forward=cut(revaluation.forward),
+        volatility=cut(revaluation.volatility),
+        time_to_expiry=np.ascontiguousarray(revaluation.time_to_expiry[:, at]),
+        index=np.ascontiguousarray(revaluation.index[some]),
+    )
+
+
 def now_of(chain: Chain, at: Rows, names: Sequence[str]) -> dict[str, Float[ndarray, " row"]]:
     """Quantities per contract before the move; there is no profit yet."""
     found = line_quantities(chain, [name for name in names if name != "pnl_coin"], at)
