@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from greekdrift.config import load_venue
 from greekdrift.errors import DataError, InputError, JournalError
 from greekdrift.market.collect import manifest, store
 from greekdrift.market.collect.collector import Collector, Missed
@@ -17,6 +18,7 @@ from greekdrift.market.collect.deribit import collector
 from greekdrift.market.collect.rest import Limits
 from greekdrift.market.collect.snapshot import Refusal
 from greekdrift.market.collect.store import Batch, Entry, Store
+from greekdrift.market.validation.validate import validate
 
 MINUTE = timedelta(minutes=1)
 
@@ -200,6 +202,14 @@ def test_a_restart_continues_the_folder(venue: Any, clock: Any, tmp_path: Path) 
     assert collected(venue, clock, tmp_path, 2).snapshots == 2
     assert len(manifest.files(tmp_path)) == 4
     assert [line["n"] for line in lines(tmp_path)] == [0, 1, 2, 3]
+
+
+def test_a_market_that_stands_still_is_collected_and_found_sound(venue: Any, clock: Any, tmp_path: Path) -> None:
+    assert collected(venue, clock, tmp_path, 3).snapshots == 3
+    quotes = [pq.read_table(path).select(["instrument_name", "mark_price_coin"]) for path in manifest.files(tmp_path)]
+    assert quotes[0] == quotes[1] == quotes[2]
+    found = validate(tmp_path, venue=load_venue("deribit"))
+    assert "repeated_snapshot" not in {one.rule.name for one in found.findings}
 
 
 def test_another_host_is_said_in_rows_and_manifest_and_has_a_folder_of_its_own(
