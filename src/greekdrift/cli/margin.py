@@ -5,7 +5,15 @@ from typing import Annotated
 
 import typer
 
-from greekdrift.cli import margin_binding, margin_check, margin_liquidation, margin_netting, margin_positions, options
+from greekdrift.cli import (
+    margin_binding,
+    margin_check,
+    margin_liquidation,
+    margin_netting,
+    margin_positions,
+    margin_simulate,
+    options,
+)
 from greekdrift.errors import InputError
 
 page = typer.Typer(
@@ -15,6 +23,7 @@ page.command("check")(margin_check.command)
 page.command("netting")(margin_netting.command)
 page.command("binding")(margin_binding.command)
 page.command("liquidation")(margin_liquidation.command)
+page.command("simulate")(margin_simulate.command)
 
 Chain = Annotated[Path | None, typer.Option("--chain", help="Chain file: Parquet or CSV, one row a contract.")]
 Book = Annotated[Path | None, typer.Option("--book", help="Book file: YAML or JSON; CSV or Parquet without mandates.")]

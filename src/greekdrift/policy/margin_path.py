@@ -6,12 +6,12 @@ horizon: its quantile is the reserve that a margin call needs. What cannot be kn
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from greekdrift.book import Account, Chain
@@ -33,6 +33,7 @@ Made = Callable[[Chain], Sequence[Account]]
 
 LEVELS = (0.95, 0.99)
 TOLERANCE_HOURS = 1.5
+FIRST_DAYS = 30
 
 
 class Progress(Protocol):
@@ -43,9 +44,12 @@ class Progress(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """Which part of history, how far ahead, and how a forecast is made: refitted every so many hours."""
+    """Which part of history, how far ahead, and how a forecast is made: refitted every so many hours.
 
-    since: datetime
+    Without `since` it begins after the first `FIRST_DAYS` days, which a law needs to learn from.
+    """
+
+    since: datetime | None = None
     until: datetime | None = None
     hours: float = 24.0
     levels: tuple[float, ...] = LEVELS
@@ -71,6 +75,28 @@ class MarginPath:
     need_usd: Float[ndarray, "level origin account"]
     realised_usd: Amounts
 
+    def since(self, moment: datetime) -> "MarginPath":
+        """The path from an instant on."""
+        there = self.as_of >= datetime64(moment)
+        if not np.any(there):
+            raise InputError(f"the path has no snapshot from {stamp(moment)} on.")
+        return self._at(there)
+
+    def until(self, moment: datetime) -> "MarginPath":
+        """The path before an instant, without the ends that were seen only later."""
+        before = np.asarray(self.as_of < datetime64(moment))
+        if not np.any(before):
+            raise InputError(f"the path has no snapshot before {stamp(moment)}.")
+        seen = self.as_of + np.timedelta64(round(3600.0 * (self.hours + TOLERANCE_HOURS)), "s")
+        known = np.asarray(seen < datetime64(moment))
+        found = self._at(before)
+        return replace(found, realised_usd=np.where(known[before][:, None], found.realised_usd, np.nan))
+
+    def _at(self, chosen: Bool[ndarray, " origin"]) -> "MarginPath":
+        names = ("equity_usd", "requirement_usd", "realised_usd")
+        parts = {name: getattr(self, name)[chosen] for name in names}
+        return replace(self, as_of=self.as_of[chosen], need_usd=self.need_usd[:, chosen], **parts)
+
     def need(self, level: float) -> Amounts:
         """The forecast need at one level."""
         if level not in self.levels:
@@ -87,16 +113,21 @@ def margin_path(
     *,
     forecaster: Forecaster | None,
     asked: Asked,
+    account_ids: Sequence[str] | None = None,
     progress: Progress | None = None,
 ) -> MarginPath:
     """The margin of the accounts that `made` makes, at each row of the panel within the window asked for.
+
+    `account_ids` are the accounts to follow: those of the first snapshot where none are named.
 
     Without a forecaster there are requirements and what was needed, and no forecast. Timing: the forecast of a row
     is made from the panel up to it and by a law fitted on no later one; `realised_usd` is known `hours` later.
     """
     rows = _rows(panel, asked)
     chains = [from_datetime64(moment) for moment in panel.as_of]
-    names = _names(source.chain(chains[rows[0]]), made)
+    if account_ids is None:
+        account_ids = [one.account_id for one in made(source.chain(chains[rows[0]]))]
+    names = _distinct(account_ids)
     shape = (len(rows), len(names))
     equity, requirement, realised = (np.full(shape, np.nan) for _ in range(3))
     need = np.full((len(asked.levels), *shape), np.nan)
@@ -162,21 +193,35 @@ def needed(
     )
 
 
-def _names(chain: Chain, made: Made) -> tuple[str, ...]:
-    names = tuple(account.account_id for account in made(chain))
+def listed(accounts: Sequence[Account]) -> Made:
+    """The maker of fixed books: each account where all that it holds is listed, and nowhere else."""
+
+    def made(chain: Chain) -> list[Account]:
+        there = {one.name for one in chain.instruments}
+        return [one for one in accounts if all(held.instrument.name in there for held in one.positions)]
+
+    return made
+
+
+def _distinct(account_ids: Sequence[str]) -> tuple[str, ...]:
+    names = tuple(account_ids)
     if not names or len(set(names)) != len(names):
         raise InputError(
-            f"{len(names)} hypothetical books, {len(set(names))} names; give at least one, each its own name."
+            f"{len(names)} hypothetical books of {len(set(names))} names; at least one, each its own name."
         )
     return names
 
 
 def _rows(panel: Panel, asked: Asked) -> list[int]:
-    is_in = panel.as_of >= datetime64(asked.since)
+    first = panel.as_of[0] + FIRST_DAYS * np.timedelta64(1, "D") if asked.since is None else datetime64(asked.since)
+    is_in = panel.as_of >= first
     if asked.until is not None:
         is_in &= panel.as_of <= datetime64(asked.until)
     if not np.any(is_in):
-        raise DataError(f"no snapshot from {stamp(asked.since)} on within the history; ask for an earlier --since.")
+        raise DataError(
+            f"no snapshot from {stamp(from_datetime64(first))} on within the history, which ends at "
+            f"{stamp(from_datetime64(panel.as_of[-1]))}; ask for an earlier --since, or give more of the past."
+        )
     return np.flatnonzero(is_in).tolist()
 
 

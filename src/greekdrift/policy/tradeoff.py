@@ -100,6 +100,12 @@ class Goal:
     peak_to_trough: float
     call: float
 
+    @classmethod
+    def calmer(cls, past: Past, *, exceptions: float, peak_to_trough: float, call: float) -> "Goal":
+        """A goal in shares of the undressed peak over trough and call on a past."""
+        raw = point(None, past)
+        return cls(exceptions=exceptions, peak_to_trough=peak_to_trough * raw.peak_to_trough, call=call * raw.call)
+
     def excess(self, point: Point) -> float:
         """By how much a point misses the goal, relative, summed; 0 where it keeps all three."""
         found = (point.exceptions, point.peak_to_trough, point.call)

@@ -139,7 +139,7 @@ def procyclicality(
     """
     series = _positive(margin, "margin")
     bare = series if raw is None else finite(raw, "raw margin")
-    ratio = block_bootstrap(series, bare, block=min(block, series.size), seed=seed)
+    ratio = block_bootstrap(series, bare, block=_shortened(block, series.size), seed=seed)
     return Procyclicality(
         peak_to_trough=peak_to_trough(series),
         peak_to_median=float(series.max() / np.median(series)),
@@ -194,7 +194,9 @@ def responsiveness(
         quarters.append(_answer(name, float(moved[largest]) - 1.0, float(answered[largest]) - 1.0, trigger, usual))
     return Responsiveness(
         window_days=window_days,
-        elasticity=block_bootstrap(np.log(answered) * log_moved, log_moved**2, block=min(block, start.size), seed=seed),
+        elasticity=block_bootstrap(
+            np.log(answered) * log_moved, log_moved**2, block=_shortened(block, start.size), seed=seed
+        ),
         quarters=tuple(quarters),
     )
 
@@ -208,6 +210,11 @@ def _answer(quarter: str, moved: float, answered: float, trigger: float, usual: 
         ratio=ratio,
         needs_review=ratio is not None and not usual[0] <= ratio <= usual[1],
     )
+
+
+def _shortened(block: int, observations: int) -> int:
+    """The block, a quarter of the series at most: one block that holds everything makes an interval of no width."""
+    return max(1, min(block, observations // 4))
 
 
 def _positive(values: ArrayLike, name: str) -> Series:
