@@ -3,7 +3,8 @@
 A requirement is a maximum over scenarios, so it has kinks: a contract bought and one sold need not cost the same.
 Both one-sided slopes come from the engine itself, whatever the form of the rule set. With f the requirement along a
 trade, s(h) = (f(h) − f(0))/h and g(h) = 2 s(h/2) − s(h), which is the slope at 0 wherever f is linear or quadratic on
-[0, h]: h is halved until three g in a row agree, so that no kink lies between.
+[0, h]: h is halved until three g in a row agree, so that no kink lies between. A kink too near to change three g by a
+share of 1e-8 is passed over.
 """
 
 from collections.abc import Iterable
