@@ -1,7 +1,7 @@
 """`greekdrift margin`: the requirement of each account under a rule set, and the scenario that binds."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -28,6 +28,14 @@ page.command("simulate")(margin_simulate.command)
 Chain = Annotated[Path | None, typer.Option("--chain", help="Chain file: Parquet or CSV, one row a contract.")]
 Book = Annotated[Path | None, typer.Option("--book", help="Book file: YAML or JSON; CSV or Parquet without mandates.")]
 
+Foreseen = Annotated[
+    str | None,
+    typer.Option("--forecast", help='Forecast margin too: a model or forecaster, or "margin" for the law judged best.'),
+]
+Samples = Annotated[int | None, typer.Option("--samples", min=2, help="Scenarios of --forecast.")]
+Horizons = Annotated[str | None, typer.Option("--horizons", help="Hours of --forecast's checks, like 6,12,24.")]
+Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Seed of --forecast.")]
+
 
 @page.callback(invoke_without_command=True)
 def command(
@@ -40,16 +48,46 @@ def command(
     feeds: margin_positions.FeedsFile = None,
     plot: options.Plot = None,
     out: options.OutJson = None,
+    forecast: Foreseen = None,
+    chains: options.Chains = None,
+    history: options.History = None,
+    samples: Samples = None,
+    horizons: Horizons = None,
+    seed: Seed = None,
+    runs: options.Runs = Path("runs"),
 ) -> None:
     """Initial and maintenance margin, equity and excess of each account, under a dated rule set.
 
     Needs --chain and --book. With --out every scenario's P&L is written as JSON. Each account stands by itself.
+
+    With --forecast: where margin and excess will be, how likely a call is and when, and the cash that may be needed.
+    That takes a past: --chains FOLDER (the chain is its latest, or the one --at names) or --chain with --history.
+
+    Example: greekdrift margin --chains chains --book book.yaml --forecast margin --plot margin.png
     """
     if context.invoked_subcommand is not None:
         return
+    if forecast is not None:
+        _foreseen(
+            forecast, chain, book, rules=rules, at=at, venue=venue, feeds=feeds, chains=chains, history=history,
+            samples=samples, horizons=horizons, seed=seed, plot=plot, out=out, runs=runs,
+        )  # fmt: skip
+        return
+    given = {"--chains": chains, "--history": history, "--samples": samples, "--horizons": horizons, "--seed": seed}
+    unused = [name for name, value in given.items() if value is not None]
+    if unused:
+        raise InputError(f"{unused[0]} belongs to --forecast MODEL; add it, or leave {unused[0]} out.")
     if chain is None or book is None:
         raise InputError(f"{'--chain' if chain is None else '--book'} is missing; give a chain file and a book file.")
     _required(chain, book, rules=rules, at=at, venue=venue, feeds=feeds, plot=plot, out=out)
+
+
+def _foreseen(model: str, chain: Path | None, book: Path | None, **given: Any) -> None:
+    from greekdrift.cli.margin_forecast import AskedAhead, foreseen
+
+    if book is None:
+        raise InputError("--book is missing; give a book file.")
+    foreseen(AskedAhead(chain=chain, book=book, model=model, **given))
 
 
 def _required(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from greekdrift.cli import options
+from greekdrift.cli import margin_positions, options
 from greekdrift.cli.console import escape, progress, say, table, write_json
 from greekdrift.cli.forecasts import hours
 from greekdrift.cli.setting import Asked, Setting, setting
@@ -38,6 +38,7 @@ class AskedAhead:
     config: Path | None = None
     at: str | None = None
     venue: str | None = None
+    feeds: Path | None = None
     samples: int | None = None
     horizons: str | None = None
     seed: int | None = None
@@ -48,7 +49,7 @@ class AskedAhead:
 
 def foreseen(asked: AskedAhead) -> None:
     """Forecasts margin of every account, prints it, and writes the picture and the JSON that were asked for."""
-    options.keep_apart((asked.plot, asked.out), (asked.chain, asked.book, asked.history, asked.config))
+    options.keep_apart((asked.plot, asked.out), (asked.chain, asked.book, asked.feeds, asked.history, asked.config))
     options.needs_matplotlib(asked.plot)
     checks = hours(asked.horizons)
     found = setting(
@@ -74,11 +75,12 @@ def foreseen(asked: AskedAhead) -> None:
         n=asked.samples or found.scenarios,
         seed=found.seed if asked.seed is None else asked.seed,
     )
-    surface, made, problems = fit(found.chain), {}, {}
+    chain, made, problems = margin_positions.fed(found.chain, asked.feeds), {}, {}
+    surface = fit(chain)
     with progress(f"forecasting the margin of {len(found.accounts)} accounts"):
         for account in found.accounts:
             try:
-                ahead = margin_forecast(found.chain, [account], found.rules, surface=surface, scenarios=scenarios)
+                ahead = margin_forecast(chain, [account], found.rules, surface=surface, scenarios=scenarios)
             except GreekdriftError as problem:
                 problems[account.account_id] = str(problem)
                 continue
