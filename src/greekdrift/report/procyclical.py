@@ -95,7 +95,7 @@ def tradeoff_figure(
 
 
 def _dates(axes: Axes) -> None:
-    locator: Any = AutoDateLocator(maxticks=10)  # type: ignore[no-untyped-call]
+    locator: Any = AutoDateLocator(minticks=3, maxticks=10)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
     axes.margins(x=0.0)
