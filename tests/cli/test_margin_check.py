@@ -134,6 +134,8 @@ def moved(dice: random.Random, *, has_scenarios: bool) -> NetPortfolioParameters
         )
         for name, (_, fields) in PARAMETERS.items()
     }
+    if dice.random() < 0.2:
+        groups["volatility"] = replace(groups["volatility"], floor_days=0.0)
     caps = {is_absolute: (dice.uniform(0.1, 0.3), dice.uniform(-0.1, 0.1)) for is_absolute in (False, True)}
     skews = tuple(
         replace(one, scale_cap=caps[one.is_absolute][0], cap_slope=caps[one.is_absolute][1]) for one in P.skew_scenarios

@@ -195,6 +195,8 @@ def test_a_folder_must_hold_one_set_of_tables(write: Write, tmp_path: Path) -> N
         load_portfolios(folder, rules=RULES)
     write()
     (folder / "other_cases.csv").write_text(CASES)
+    assert load_portfolios(folder, rules=RULES)
+    (folder / "other_options.csv").write_text(OPTIONS)
     with pytest.raises(DataError, match="keep one set"):
         load_portfolios(folder, rules=RULES)
     (folder / "other_cases.csv").unlink()
@@ -204,6 +206,29 @@ def test_a_folder_must_hold_one_set_of_tables(write: Write, tmp_path: Path) -> N
     (folder / "set_collaterals.csv").write_bytes(b"\xff\xfe")
     with pytest.raises(DataError, match="cannot be read as CSV"):
         load_portfolios(folder, rules=RULES)
+
+
+def test_a_table_without_rows_may_be_a_blank_line_but_no_file_that_was_never_written(write: Write) -> None:
+    for case in load_portfolios(write(options="\n", collaterals="\n\n"), rules=RULES):
+        assert case.portfolio.collaterals == ()
+        assert all(expiry.options == () for expiry in case.portfolio.expiries)
+    with pytest.raises(DataError, match=r"set_options.csv is empty; write a header"):
+        load_portfolios(write(options=""), rules=RULES)
+    with pytest.raises(DataError, match="starts with a blank line"):
+        load_portfolios(write(options="\n" + OPTIONS), rules=RULES)
+    with pytest.raises(DataError, match=r"set_cases.csv is empty"):
+        load_portfolios(write(options=OPTIONS, cases="\n"), rules=RULES)
+
+
+def test_a_direction_that_a_tool_wrote_as_nothing_is_none(write: Write) -> None:
+    """`None` read and written by pandas is an empty cell; among others that say None it is a hole."""
+    expected = load_portfolios(write(scenarios=SCENARIOS), rules=RULES)[1].parameters.scenarios
+    found = load_portfolios(write(scenarios=SCENARIOS.replace(",None,", ",,")), rules=RULES)[1].parameters.scenarios
+    assert found == expected
+    with pytest.raises(DataError, match="column VolShockDirection of case a"):
+        load_portfolios(write(scenarios=SCENARIOS.replace(",Up,", ",,")), rules=RULES)
+    with pytest.raises(DataError, match="column VolShockDirection of case a"):
+        load_portfolios(write(scenarios=SCENARIOS.replace(",None,", ",,").replace("ABS", "")), rules=RULES)
 
 
 def test_tables_need_a_rule_set_of_their_form(write: Write) -> None:

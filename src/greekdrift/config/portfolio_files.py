@@ -6,9 +6,11 @@
     *_collaterals.csv    one row a collateral: Amount, Price in USD, IsRiskCancelling, haircuts, confidence
     *_scenarios.csv      one row a scenario of a case, with its expected P&L; without the file, those of the rule set
 
-All tables join by the column case. Order and further columns do not matter. Without any par.* column the parameters are
-those of the rule set. A column exp.IM, exp.MM or exp.pnl, or a cell of it, that is absent or empty expects nothing.
-Every other cell must be there and be a number that can be: file, line and column are named where it is not.
+All tables join by the column case. Order and further columns do not matter. A table without rows has a header, or a
+blank line in its place. Where no VolShockDirection of a table says None, an empty one does: so some tools write it.
+Without any par.* column the parameters are those of the rule set. A column exp.IM, exp.MM or exp.pnl, or a cell of it,
+that is absent or empty expects nothing. Every other cell must be there and be a number that can be: file, line and
+column are named where it is not.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -165,7 +167,7 @@ def load_portfolios(folder: str | Path, *, rules: RuleSet) -> tuple[PortfolioCas
     if not cases:
         raise DataError(f"{paths['cases'].name} has no row; write one row a portfolio.")
     refuse_repeated(cases, lambda row: row.case, "case", "give each portfolio its own name")
-    parts = {name: _by_case(path, name, cases) for name, path in paths.items() if name != "cases"}
+    parts = {name: _by_case(_rows(path, name), cases) for name, path in paths.items() if name != "cases"}
     parameters = _Parameters(cases[0], given, has_scenarios=bool(parts.get("scenarios")))
     return tuple(
         _case(row, {name: part.get(row.case, []) for name, part in parts.items()}, parameters) for row in cases
@@ -363,6 +365,9 @@ def _paths(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise DataError(f"{folder} is no folder; name the one that holds *_cases.csv, *_options.csv and the others.")
     found = sorted(folder.glob("*cases.csv"))
+    whole = [one for one in found if (folder / f"{one.name.removesuffix('cases.csv')}options.csv").is_file()]
+    if len(found) > 1 and len(whole) == 1:
+        found = whole
     if len(found) != 1:
         there = ", ".join(path.name for path in found) or "none"
         raise DataError(f"{folder} must hold one *_cases.csv, and has {there}; keep one set of tables in a folder.")
@@ -377,9 +382,22 @@ def _paths(folder: Path) -> dict[str, Path]:
     return paths
 
 
-def _by_case(path: Path, name: str, cases: Sequence[Row]) -> dict[str, list[Row]]:
+def _rows(path: Path, name: str) -> list[Row]:
+    """The rows of a table beside the cases."""
+    rows = rows_of(path, COLUMNS[name], may_be_blank=True)
+    words = {row.cells["VolShockDirection"].lower() for row in rows} if name == "scenarios" else set()
+    if "" not in words or "none" in words:
+        return rows
+    return [replace(row, cells={**row.cells, "VolShockDirection": _direction(row)}) for row in rows]
+
+
+def _direction(row: Row) -> str:
+    given = row.cells["VolShockDirection"]
+    return given or ("" if row.cells["kind"].lower() == "skew" else "None")
+
+
+def _by_case(rows: list[Row], cases: Sequence[Row]) -> dict[str, list[Row]]:
     known = {row.case for row in cases}
-    rows = rows_of(path, COLUMNS[name])
     for row in rows:
         if row.case not in known:
             raise row.wrong("case", f"is not among the cases; {_nearest_case(row.case, known)}")

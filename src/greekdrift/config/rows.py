@@ -64,12 +64,19 @@ class Row:
         return known[text]
 
 
-def rows_of(path: Path, needed: Sequence[str]) -> list[Row]:
-    """The rows of a CSV file in UTF-8 that has the needed columns; blank lines are passed over."""
+def rows_of(path: Path, needed: Sequence[str], *, may_be_blank: bool = False) -> list[Row]:
+    """The rows of a CSV file in UTF-8 that has the needed columns; blank lines are passed over.
+
+    One of nothing but blank lines, which some tools write of a table without rows, has none if it may be blank. A file
+    without a byte is refused: it may be one that was never written.
+    """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file)
-            header = [name.strip() for name in next(reader, [])]
+            first = next(reader, None)
+            if may_be_blank and first == []:
+                return _nothing(path, reader)
+            header = [name.strip() for name in first or []]
             refuse_missing(path.name, header, needed)
             twice = [name for name in header if header.count(name) > 1 and name]
             if twice:
@@ -77,6 +84,12 @@ def rows_of(path: Path, needed: Sequence[str]) -> list[Row]:
             return [_row(path, reader.line_num, header, cells) for cells in reader if any(map(str.strip, cells))]
     except (OSError, UnicodeDecodeError, csv.Error) as problem:
         raise DataError(f"{path} cannot be read as CSV ({problem}); check the path and write it again.") from None
+
+
+def _nothing(path: Path, rest: Iterable[Sequence[str]]) -> list[Row]:
+    if any(any(map(str.strip, cells)) for cells in rest):
+        raise DataError(f"{path.name} starts with a blank line; write its header there.")
+    return []
 
 
 def _row(path: Path, line: int, header: Sequence[str], cells: Sequence[str]) -> Row:

@@ -145,7 +145,8 @@ def shocked_volatility(volatility: float, time_to_expiry: float, move: Volatilit
     """
     days = time_to_expiry * DAYS_PER_YEAR
     power = terms.short_power if days <= 30.0 else terms.long_power
-    multiple = (30.0 / max(days, terms.floor_days)) ** power
+    span = max(days, terms.floor_days)
+    multiple = (30.0 / (span if span > 0.0 else 1.0)) ** power  # at its settlement an option has no use for it
     if move is VolatilityMove.UP:
         return max(volatility * (1.0 + terms.up * multiple), terms.floor)
     if move is VolatilityMove.DOWN:

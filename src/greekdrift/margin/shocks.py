@@ -100,7 +100,8 @@ def moved_volatility(volatility: States, years: Options, move: VolatilityMove, t
         return volatility
     days = years * DAYS_PER_YEAR
     power = np.where(days <= 30.0, terms.short_power, terms.long_power)
-    multiple = (30.0 / np.maximum(days, terms.floor_days)) ** power
+    span = np.maximum(days, terms.floor_days)
+    multiple = (30.0 / np.where(span > 0.0, span, 1.0)) ** power  # at its settlement an option has no use for it
     if move is VolatilityMove.UP:
         return np.maximum(volatility * (1.0 + terms.up * multiple), terms.floor)
     return volatility * np.maximum(1.0 - terms.down * multiple, 0.0)
