@@ -3,16 +3,25 @@
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from greekdrift.errors import ArtefactError
-from greekdrift.forecast.artefact import digest, load, load_regime
+from greekdrift.config import load_venue
+from greekdrift.errors import ArtefactError, InputError
+from greekdrift.features.panel import Panel, assemble
+from greekdrift.forecast.artefact import digest, load, load_regime, load_start
+from greekdrift.forecast.deep.training import DriftNet
+from greekdrift.market.simulate import SimulatedSource
+from greekdrift.surface.state import FACTORS
+from greekdrift.units import datetime64
 
 MODELS = sorted(path for path in (Path(__file__).resolve().parents[1] / "models").iterdir() if path.is_dir())
 REGIMES = [path for path in MODELS if path.name.startswith("regime-")]
-FORECASTERS = [path for path in MODELS if path not in REGIMES]
+STARTS = [path for path in MODELS if path.name.startswith("start-")]
+FORECASTERS = [path for path in MODELS if path not in (*REGIMES, *STARTS)]
 
 
 @pytest.mark.parametrize("folder", MODELS, ids=lambda path: path.name)
@@ -49,3 +58,36 @@ def test_a_regime_model_speaks_of_its_events_and_of_nothing_else(folder: Path) -
     assert not found.events["fall"].has_skill
     with pytest.raises(ArtefactError):
         load(folder)
+
+
+@pytest.mark.parametrize("folder", STARTS, ids=lambda path: path.name)
+def test_a_start_is_adapted_to_chains_that_it_never_saw_and_to_none_of_its_own_time(folder: Path) -> None:
+    """Three weeks of a simulated market: means and shapes are those of the start, base law and scale of the market."""
+    start = load_start(folder)
+    net = DriftNet(start=str(folder), horizons=tuple(start.horizons.tolist()), draws=8, batch_draws=4, epochs=1)
+    panel = _simulated(days=24.0)
+    with pytest.raises(InputError, match="know the future"):
+        net.fit(panel)
+    ahead = np.timedelta64(5 * 365 * 24, "h")
+    predictor = net.fit(replace(panel, as_of=panel.as_of + ahead, known_at=panel.known_at + ahead))
+    np.testing.assert_array_equal(predictor.shares, start.shares)
+    assert predictor.shares.any()
+    assert predictor.means is not None
+    assert predictor.means.shares.any()
+    with pytest.raises(ArtefactError):
+        load(folder)
+
+
+def _simulated(*, days: float) -> Panel:
+    source = SimulatedSource(venue=load_venue("deribit"), seed=1, days=days)
+    moments = source.snapshots()
+    as_of = np.array([datetime64(moment) for moment in moments])
+    return assemble(
+        source.underlyings,
+        FACTORS,
+        as_of=as_of,
+        known_at=as_of + np.timedelta64(5, "m"),
+        state=np.stack([source.true_state(moment).values for moment in moments]),
+        step_hours=source.step_hours,
+        features=(),
+    )

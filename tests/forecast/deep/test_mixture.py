@@ -61,7 +61,7 @@ def test_joined_draws_have_the_mixture_s_law_and_the_base_law_s_order():
         deviation=made.deviation.expand(2, -1, -1),
         size=made.size,
     )
-    drawn = joined(rows, base)
+    drawn = joined([rows], base)
     assert torch.equal(drawn.argsort(dim=1), base.argsort(dim=1))
     levels = (torch.arange(301, dtype=torch.float64) + 0.5) / 301
     np.testing.assert_allclose(drawn.sort(dim=1).values[0], made.quantiles(levels).T)

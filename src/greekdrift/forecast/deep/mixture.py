@@ -11,6 +11,7 @@ Source: mixture density networks, Bishop (1994); CRPS of a mixture of normals, G
 (2006); reordering by the ranks of an ensemble, Clark et al. (2004), Schefzik, Thorarinsdottir & Gneiting (2013).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import pi, sqrt
 
@@ -106,16 +107,16 @@ def spread(base: Float[Tensor, "row draw *cell"]) -> Float[Tensor, "row *cell"]:
     return sqrt(0.5 * pi) * (base - base.mean(dim=1, keepdim=True)).abs().mean(dim=1) + 1e-12
 
 
-def joined(made: Mixture, base: Float[Tensor, "row draw *cell"]) -> Float[Tensor, "row draw *cell"]:
-    """Draws that follow the mixture cell by cell, in the order of the base law's draws.
+def joined(made: Sequence[Mixture], base: Float[Tensor, "row draw *cell"]) -> Float[Tensor, "row draw *cell"]:
+    """Draws that follow the mixtures cell by cell, in the order of the base law's draws.
 
-    The i-th smallest draw of a cell becomes the quantile at (i + ½)/n.
+    The i-th smallest draw of a cell becomes the mean over the mixtures of their quantiles at (i + ½)/n.
     """
     count = base.shape[1]
     levels = (torch.arange(count, dtype=base.dtype) + 0.5) / count
-    order = base.argsort(dim=1)
-    values = made.quantiles(levels).movedim(-1, 1).to(base.dtype)
-    return torch.empty_like(base).scatter_(1, order, values)
+    order = base.movedim(1, -1).contiguous().argsort(dim=-1, stable=True)
+    values = torch.stack([mixture.quantiles(levels) for mixture in made]).mean(dim=0)
+    return torch.empty(order.shape, dtype=base.dtype).scatter_(-1, order, values.to(base.dtype)).movedim(-1, 1)
 
 
 def _absolute(away: Tensor, deviation: Tensor) -> Tensor:

@@ -98,14 +98,13 @@ class DriftNetPredictor:
     def correction(self, history: Panel, horizons: Float[ndarray, " horizon"]) -> Correction:
         """What the networks say at the last row of a history, already shrunk to the trusted share."""
         with torch.inference_mode():
-            return self._said(self._seen(history, horizons), self._shares_at(horizons))
+            return self._said(self._seen(history, self._known(history), horizons), self._shares_at(horizons))
 
     def _said(self, seen: torch.Tensor, shares: Float[torch.Tensor, "head asked factor"]) -> Correction:
         return average([network(seen) for network in self.networks]).shrunk(shares[:HEAD_GROUPS])
 
-    def _seen(self, history: Panel, hours: Float[ndarray, " asked"]) -> torch.Tensor:
+    def _seen(self, history: Panel, known: Memory, hours: Float[ndarray, " asked"]) -> torch.Tensor:
         scale = self.base.lead.scale
-        known = self._known(history)
         asked = np.clip(hours, self.horizons[0], self.horizons[-1])
         seen = inputs(scale, self.base.lead.factors, known, history.state[-1:], history.as_of[-1:], asked)
         return torch.as_tensor(seen, dtype=torch.float32)
@@ -126,7 +125,7 @@ class DriftNetPredictor:
             return walked
         scale, known = self.base.lead.scale, self._known(history)
         with torch.inference_mode():
-            seen, shares = self._seen(history, hours), self._shares_at(hours)
+            seen, shares = self._seen(history, known, hours), self._shares_at(hours)
             base, gap = torch.as_tensor(walked[None]), torch.as_tensor(gaps(scale, known))
             moved = base
             if shares[:HEAD_GROUPS].any():
@@ -148,8 +147,8 @@ class DriftNetPredictor:
             return moved
         few, cells = base[..., some], seen[..., some, :]
         unit = spread(few).float()
-        made = [joined(mixture(cells, gap[:, :, some].float(), unit), few) for mixture in self.mixtures]
-        shaped = few + share[:, None, some] * (torch.stack(made).mean(dim=0) - few)
+        made = joined([mixture(cells, gap[:, :, some].float(), unit) for mixture in self.mixtures], few)
+        shaped = few + share[:, None, some] * (made - few)
         moved = moved.clone() if moved is base else moved
         moved[..., some] = torch.where(share[:, None, some] > 0.0, shaped, moved[..., some])
         return moved

@@ -60,8 +60,8 @@ def trusted(
             shares[head], gains[head], so_far = _chosen(so_far, of, needed[head])
         if not mixtures:
             return shares, gains
-        made = torch.stack([joined(mixture(late.inputs, late.gap, late.unit), late.base) for mixture in mixtures])
-        shaped = made.mean(dim=0) / late.size
+        made = [mixture(late.inputs, late.gap, late.unit) for mixture in mixtures]
+        shaped = joined(made, late.base) / late.size
         shares[-1], gains[-1], _ = _chosen(
             loss, lambda share: _by_kind(base + share * (shaped - base), late), needed[-1]
         )
