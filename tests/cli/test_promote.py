@@ -104,6 +104,43 @@ def test_forecast_takes_production_and_nothing_that_was_changed(
     assert "it was changed" in " ".join(broken.err.split())
 
 
+def test_what_an_evaluation_taught_goes_with_the_model(run: Callable, runs: Path, tmp_path: Path) -> None:
+    """Beside the run, in production, by name in the experiment's run, or named: the same interval; elsewhere raw."""
+    config, out, book = experiment(tmp_path), tmp_path / "f.json", tmp_path / "book.yaml"
+    book.write_text("accounts: [{account_id: desk, collateral: {BTC: 5}, positions: {BTC-26DEC25-80000-C: -2}}]\n")
+    assert run("promote", "small", "--runs", runs).code == 0
+    (place,) = [path for path in (runs / "promoted").iterdir() if path.is_dir()]
+    assert (place / "intervals.json").read_bytes() == (runs / "small" / "intervals.json").read_bytes()
+    shared = ["forecast", "--config", config, "--runs", runs, "--book", book, "--out", out]
+    shared += ["--samples", 40, "--rules", "none", "--model"]
+
+    def told(*more: object) -> dict[str, Any]:
+        done = run(*shared, *more)
+        assert done.code == 0, done.err
+        values: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
+        assert ("Reported 80% intervals" in done.out) is (values["intervals"] is not None)
+        assert ("the forecast's own" in done.err) is (values["intervals"] is None)
+        return values
+
+    served = told("production")
+    assert served["intervals"]["forecaster"] == "fhs:haris-flat:pool"
+    assert min(served["intervals"]["outcomes"]) > 10
+    one = served["accounts"][0]["quantities"][0]
+    assert one["interval_kind"] == ["conformal", "conformal"]
+    assert one["interval_level"] == 0.8
+    assert told(runs / "small" / "model") == served
+    (runs / "small" / "intervals.json").rename(tmp_path / "kept.json")
+    assert told(runs / "small" / "model")["intervals"] is None
+    assert told(runs / "small" / "model", "--intervals", tmp_path / "kept.json") == served
+    none = run(*shared, "fhs", "--intervals", runs / "small")
+    assert none.code == 2
+    assert "greekdrift evaluate" in " ".join(none.err.split())
+    (place / "intervals.json").write_text("{}")
+    broken = run(*shared, "production")
+    assert broken.code == 2
+    assert "make it again" in " ".join(broken.err.split())
+
+
 def _rewrite(path: Path, before: str, after: str) -> None:
     text = path.read_text(encoding="utf-8")
     assert before in text
