@@ -7,13 +7,12 @@ value now. A future is a perpetual with its own forward. Spot contracts are coin
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from greekdrift.book import Account, Chain, Kind
+from greekdrift.book import Account, Chain
 from greekdrift.book.collateral import Role
 from greekdrift.book.rules import Parameters
 from greekdrift.errors import BookError
@@ -114,22 +113,28 @@ def index_price(chain: Chain, currency: str) -> float:
 
 def held_rows(chain: Chain, accounts: Sequence[Account]) -> Int[ndarray, " row"]:
     """Sorted rows of all instruments that some accounts hold."""
-    names = {name for account in accounts for name, quantity in account.quantities().items() if quantity != 0.0}
-    return np.unique(chain.rows(sorted(names)))
+    held = (item for account in accounts for item in account.quantities().items())
+    return np.unique(chain.rows(dict.fromkeys(name for name, quantity in held if quantity != 0.0)))
 
 
 def contracts(chain: Chain, accounts: Sequence[Account], rows: Int[ndarray, " row"]) -> Weights:
     """Signed contracts of each account in each of some rows; a position elsewhere is refused."""
-    place = {int(row): at for at, row in enumerate(rows)}
+    order = np.argsort(rows)
+    given = rows[order]
     found = np.zeros((len(accounts), len(rows)))
     for at, account in enumerate(accounts):
-        quantities = account.quantities()
-        for name, row in zip(quantities, chain.rows(quantities), strict=True):
-            if quantities[name] == 0.0:
-                continue
-            if int(row) not in place:
-                raise BookError(f"{account.account_id} holds {name}, which is not among the given rows; add its row.")
-            found[at, place[int(row)]] = quantities[name]
+        held = {name: quantity for name, quantity in account.quantities().items() if quantity != 0.0}
+        if not held:
+            continue
+        mine = chain.rows(held)
+        place = np.searchsorted(given, mine)
+        is_elsewhere = (place == len(given)) | (
+            given[np.minimum(place, len(given) - 1)] != mine if len(given) else True
+        )
+        if np.any(is_elsewhere):
+            name = list(held)[int(np.argmax(is_elsewhere))]
+            raise BookError(f"{account.account_id} holds {name}, which is not among the given rows; add its row.")
+        found[at, order[place]] = list(held.values())
     return found
 
 
@@ -206,15 +211,12 @@ def settled_coins(
 
 
 def _lines(chain: Chain, rows: ndarray, underlying: str) -> Lines:
-    kinds = np.array([str(chain.instruments[int(row)].kind) for row in rows])
-    mine = chain.underlying[rows] == underlying
-    options = np.flatnonzero(mine & (kinds == Kind.OPTION))
-    linears = np.flatnonzero(mine & ((kinds == Kind.FUTURE) | (kinds == Kind.PERPETUAL)))
-    spots = np.flatnonzero(mine & (kinds == Kind.SPOT))
-    currencies = [chain.instruments[int(row)].currency for row in rows[options]]
-    years, pays_coin = chain.time_to_expiry[rows[options]].tolist(), chain.is_inverse[rows[options]].tolist()
-    expiries = list(zip(years, pays_coin, currencies, strict=True))
-    strikes = list(zip(expiries, chain.strike[rows[options]].tolist(), strict=True))
+    mine, is_option, is_spot = chain.underlying[rows] == underlying, chain.is_option[rows], chain.is_spot[rows]
+    options = np.flatnonzero(mine & is_option)
+    linears = np.flatnonzero(mine & ~is_option & ~is_spot)
+    spots = np.flatnonzero(mine & is_spot)
+    currencies = [chain.instruments[row].currency for row in rows[options]]
+    expiry_of = _numbered(chain.time_to_expiry[rows[options]], chain.is_inverse[rows[options]], _ranked(currencies))
     return Lines(
         underlying=underlying,
         options=options,
@@ -224,15 +226,24 @@ def _lines(chain: Chain, rows: ndarray, underlying: str) -> Lines:
         strike=chain.strike[rows[options]],
         is_call=chain.is_call[rows[options]],
         pays_coin=chain.is_inverse[rows[options]],
-        expiry_of=_numbered(expiries),
-        strike_of=_numbered(strikes),
-        first_of_expiry=np.unique(_numbered(expiries), return_index=True)[1],
+        expiry_of=expiry_of,
+        strike_of=_numbered(expiry_of, chain.strike[rows[options]]),
+        first_of_expiry=np.unique(expiry_of, return_index=True)[1],
         linear_size=chain.contract_size[rows[linears]],
         is_inverse=chain.is_inverse[rows[linears]],
         spot_size=chain.contract_size[rows[spots]],
     )
 
 
-def _numbered(keys: Sequence[Any]) -> Int[ndarray, " option"]:
-    number = {key: at for at, key in enumerate(sorted(set(keys)))}
-    return np.array([number[key] for key in keys], dtype=np.int64)
+def _ranked(names: Sequence[str]) -> Int[ndarray, " option"]:
+    rank = {name: at for at, name in enumerate(sorted(set(names)))}
+    return np.array([rank[name] for name in names], dtype=np.int64)
+
+
+def _numbered(*keys: ndarray) -> Int[ndarray, " option"]:
+    """Number of each option's group, groups in the order of their keys."""
+    found = np.zeros(len(keys[0]), dtype=np.int64)
+    for key in keys:
+        values, at = np.unique(key, return_inverse=True)
+        found = found * max(len(values), 1) + at
+    return np.unique(found, return_inverse=True)[1]

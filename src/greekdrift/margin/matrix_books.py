@@ -199,11 +199,10 @@ def expiries_of(book: BookStates) -> tuple[Float[ndarray, " expiry"], ndarray, n
 def expiry_deltas(book: BookStates, units: Units) -> Float[ndarray, "state expiry account"]:
     """Net delta of each expiry in coins, perpetuals being one of their own."""
     years, of_option, of_linear = expiries_of(book)
-    found = np.zeros((len(book.index), len(years), len(book.options)))
-    for at in range(len(years)):
-        options, linears = of_option == at, of_linear == at
-        found[:, at] = units.option_delta[:, options] @ book.options[:, options].T
-        found[:, at] += units.linear_delta[:, linears] @ book.linears[:, linears].T
+    numbers = np.arange(len(years))[:, None]
+    options = units.option_delta[:, None, :] * (of_option == numbers)
+    linears = units.linear_delta[:, None, :] * (of_linear == numbers)
+    found: Float[ndarray, "state expiry account"] = options @ book.options.T + linears @ book.linears.T
     return found
 
 
