@@ -86,7 +86,7 @@ class Lines:
 
 def lines(chain: Chain, rows: Int[ndarray, " row"]) -> tuple[Lines, ...]:
     """The lines of some rows of a chain, by underlying."""
-    return tuple(_lines(chain, rows, str(name)) for name in np.unique(chain.underlying[rows]))
+    return tuple(_lines(chain, rows, name) for name in sorted(set(chain.underlying[rows].tolist())))
 
 
 def marked(chain: Chain, rows: Int[ndarray, " row"], underlying: str) -> Moved:
@@ -114,7 +114,7 @@ def index_price(chain: Chain, currency: str) -> float:
 def held_rows(chain: Chain, accounts: Sequence[Account]) -> Int[ndarray, " row"]:
     """Sorted rows of all instruments that some accounts hold."""
     held = (item for account in accounts for item in account.quantities().items())
-    return np.unique(chain.rows(dict.fromkeys(name for name, quantity in held if quantity != 0.0)))
+    return np.sort(chain.rows(dict.fromkeys(name for name, quantity in held if quantity != 0.0)))
 
 
 def contracts(chain: Chain, accounts: Sequence[Account], rows: Int[ndarray, " row"]) -> Weights:
@@ -216,7 +216,9 @@ def _lines(chain: Chain, rows: ndarray, underlying: str) -> Lines:
     linears = np.flatnonzero(mine & ~is_option & ~is_spot)
     spots = np.flatnonzero(mine & is_spot)
     currencies = [chain.instruments[row].currency for row in rows[options]]
-    expiry_of = _numbered(chain.time_to_expiry[rows[options]], chain.is_inverse[rows[options]], _ranked(currencies))
+    settlement = np.where(chain.is_inverse[rows[options]], len(currencies), 0) + _ranked(currencies)
+    expiry_of, first_of_expiry = _numbered(chain.time_to_expiry[rows[options]], within=settlement)
+    strike_rank = np.unique(chain.strike[rows[options]], return_inverse=True)[1]
     return Lines(
         underlying=underlying,
         options=options,
@@ -227,8 +229,8 @@ def _lines(chain: Chain, rows: ndarray, underlying: str) -> Lines:
         is_call=chain.is_call[rows[options]],
         pays_coin=chain.is_inverse[rows[options]],
         expiry_of=expiry_of,
-        strike_of=_numbered(expiry_of, chain.strike[rows[options]]),
-        first_of_expiry=np.unique(expiry_of, return_index=True)[1],
+        strike_of=_numbered(expiry_of, within=strike_rank)[0],
+        first_of_expiry=first_of_expiry,
         linear_size=chain.contract_size[rows[linears]],
         is_inverse=chain.is_inverse[rows[linears]],
         spot_size=chain.contract_size[rows[spots]],
@@ -240,10 +242,8 @@ def _ranked(names: Sequence[str]) -> Int[ndarray, " option"]:
     return np.array([rank[name] for name in names], dtype=np.int64)
 
 
-def _numbered(*keys: ndarray) -> Int[ndarray, " option"]:
-    """Number of each option's group, groups in the order of their keys."""
-    found = np.zeros(len(keys[0]), dtype=np.int64)
-    for key in keys:
-        values, at = np.unique(key, return_inverse=True)
-        found = found * max(len(values), 1) + at
-    return np.unique(found, return_inverse=True)[1]
+def _numbered(values: ndarray, *, within: Int[ndarray, " option"]) -> tuple[ndarray, ndarray]:
+    """Number of each option's group of one value and one number within it, in that order; the first option of each."""
+    at = np.unique(values, return_inverse=True)[1]
+    _, first, number = np.unique(at * (within.max(initial=0) + 1) + within, return_index=True, return_inverse=True)
+    return number, first
