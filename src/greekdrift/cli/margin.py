@@ -11,6 +11,7 @@ from greekdrift.cli import (
     margin_liquidation,
     margin_netting,
     margin_positions,
+    margin_reserve,
     margin_simulate,
     options,
 )
@@ -24,6 +25,7 @@ page.command("netting")(margin_netting.command)
 page.command("binding")(margin_binding.command)
 page.command("liquidation")(margin_liquidation.command)
 page.command("simulate")(margin_simulate.command)
+page.command("reserve")(margin_reserve.command)
 
 Chain = Annotated[Path | None, typer.Option("--chain", help="Chain file: Parquet or CSV, one row a contract.")]
 Book = Annotated[Path | None, typer.Option("--book", help="Book file: YAML or JSON; CSV or Parquet without mandates.")]

@@ -1,5 +1,6 @@
 """`greekdrift margin liquidation`: every price at which an account is called or liquidated."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -41,6 +42,7 @@ def command(
     chains: options.Chains = None,
     as_of: options.AsOf = None,
     out: options.OutJson = None,
+    runs: options.Runs = Path("runs"),
 ) -> None:
     """All prices of an underlying at which an account is called (initial margin) or liquidated (maintenance margin).
 
@@ -53,7 +55,7 @@ def command(
       book.yaml --response -0.5
 
     Example: greekdrift margin liquidation --chains chains --book book.yaml
-      --model fhs:hari
+      --model fhs
     """
     from greekdrift.cli.console import say, write_json
     from greekdrift.cli.setting import Asked, setting
@@ -66,7 +68,9 @@ def command(
         raise InputError("--response and --model both say how volatility answers; give one of them.")
     options.keep_apart((out,), (chain, book))
     found = setting(
-        Asked(chain=chain, chains=chains, at=at, as_of=as_of, book=book, model=model, venue=venue, rules=rules)
+        Asked(
+            chain=chain, chains=chains, at=at, as_of=as_of, book=book, model=model, venue=venue, rules=rules, runs=runs
+        )
     )
     surface = fit(found.chain)
     given = _response(found, response, model, hours=hours, samples=samples, seed=seed)
