@@ -58,7 +58,7 @@ def tradeoff_figure(
     """What calm costs: exceptions, peak over trough and call over the extra reserve, a line a device.
 
     A point holds `cost`, `exceptions`, `peak_to_trough` and `call`, as `policy.tradeoff.Point` does, all as shares.
-    `chosen` is drawn as a star, `nominal` as a dotted line at the allowed share of exceptions.
+    `chosen` is drawn as a star, the dressing that is used, `nominal` as a dotted line at the allowed share of exceptions.
     """
     with rc_context(STYLE):
         figure = Figure(figsize=(10.6, 3.7), layout="constrained")
@@ -82,7 +82,7 @@ def tradeoff_figure(
                     color="#1c2733",
                     markersize=13,
                     linestyle="none",
-                    label="fitted",
+                    label="the dressing",
                 )
             if name == "exceptions" and nominal is not None:
                 axes.axhline(100.0 * nominal, color=QUIET, linewidth=1.0, linestyle=":")
