@@ -5,6 +5,14 @@ from dataclasses import replace
 import pytest
 
 from greekdrift.book.collateral import Role
+from greekdrift.book.rules import (
+    NetExpiry,
+    NetOption,
+    NetPortfolio,
+    stressed_labels,
+    stressed_scenarios,
+    volatility_terms,
+)
 from greekdrift.config import load_rules
 from greekdrift.errors import BookError, ConfigError
 
@@ -37,3 +45,34 @@ def test_scenarios_that_cannot_be_are_refused() -> None:
         replace(P, scenarios=(replace(P.scenarios[0], spot=0.0),))
     with pytest.raises(ConfigError, match="not a number"):
         replace(P, volatility=replace(P.volatility, up=float("nan")))
+
+
+@pytest.mark.parametrize(
+    ("record", "wrong"),
+    [
+        (NetOption(strike=1.0, is_call=True, forward=1.0, volatility=0.5, amount=1.0), "strike"),
+        (NetOption(strike=1.0, is_call=True, forward=1.0, volatility=0.5, amount=1.0), "forward"),
+        (NetOption(strike=1.0, is_call=True, forward=1.0, volatility=0.5, amount=1.0), "volatility"),
+        (NetExpiry(time_to_expiry=0.1, options=()), "time_to_expiry"),
+        (NetPortfolio(underlying="X", cash=0.0, spot_price=1.0), "stable_price"),
+    ],
+)
+def test_a_portfolio_with_a_figure_that_cannot_be_is_refused(record: object, wrong: str) -> None:
+    for value in (float("nan"), float("inf"), -0.5):
+        with pytest.raises(BookError, match=f"{wrong} .* cannot be"):
+            replace(record, **{wrong: value})  # type: ignore[type-var]
+
+
+def test_stressed_states_of_every_form() -> None:
+    net, matrix, position = (load_rules(name).parameters for name in ("derive_pm2", "deribit_pm", "deribit_standard"))
+    assert len(stressed_scenarios(net, "BTC")) == len(stressed_labels(net)) == 23
+    assert stressed_scenarios(net, "BTC") == stressed_scenarios(net, "anything")
+    assert len(stressed_labels(matrix)) == 27
+    for name, reach in (("BTC", 0.16), ("ETH", 0.18)):
+        moves = [one.spot - 1.0 for one in stressed_scenarios(matrix, name)]
+        assert (min(moves), max(moves)) == pytest.approx((-reach, reach))
+        assert tuple(one.label for one in stressed_scenarios(matrix, name)) == stressed_labels(matrix)
+    assert stressed_scenarios(matrix, "SOL") == ()
+    assert stressed_labels(position) == stressed_scenarios(position, "BTC") == ()
+    assert volatility_terms(position, "BTC") is None
+    assert volatility_terms(matrix, "ETH") == matrix.pair("ETH").volatility

@@ -9,6 +9,7 @@ An account is healthy when IM ≥ 0 (to open) and MM ≥ 0 (to keep); a *require
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import date
 from math import isfinite
@@ -18,7 +19,7 @@ from greekdrift.book.collateral import CollateralTerms, terms_of
 from greekdrift.book.matrix_rules import MatrixParameters
 from greekdrift.book.position_rules import PositionParameters
 from greekdrift.book.scenario_terms import SpotScenario, Table, VolatilityTerms
-from greekdrift.errors import ConfigError
+from greekdrift.errors import BookError, ConfigError
 
 BASIS = "basis"
 """Label of the basis contingency where it is worse than every scenario."""
@@ -217,6 +218,9 @@ class NetOption:
     amount: float
     worth: float = 1.0
 
+    def __post_init__(self) -> None:
+        _refuse_unless_numbers(self, above_zero=("strike", "forward"), at_least_zero=("volatility",))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetExpiry:
@@ -229,6 +233,9 @@ class NetExpiry:
     rate_confidence: float = 1.0
     volatility_confidence: float = 1.0
 
+    def __post_init__(self) -> None:
+        _refuse_unless_numbers(self, at_least_zero=("time_to_expiry",))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetLinear:
@@ -237,6 +244,9 @@ class NetLinear:
     amount: float
     price: float
     confidence: float = 1.0
+
+    def __post_init__(self) -> None:
+        _refuse_unless_numbers(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,6 +260,9 @@ class NetCollateral:
     initial: float
     confidence: float = 1.0
     confidence_threshold: float = 0.0
+
+    def __post_init__(self) -> None:
+        _refuse_unless_numbers(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,6 +281,22 @@ class NetPortfolio:
     unrealised_usd: float = 0.0
     spot_confidence: float = 1.0
     stable_price: float = 1.0
+
+    def __post_init__(self) -> None:
+        _refuse_unless_numbers(self, above_zero=("stable_price",))
+
+
+def _refuse_unless_numbers(
+    record: object, *, above_zero: Sequence[str] = (), at_least_zero: Sequence[str] = ()
+) -> None:
+    """Every figure of a record is a number, and of a sign that can be; expired legs have no time left, not less."""
+    for field in fields(record):  # type: ignore[arg-type]
+        value = getattr(record, field.name)
+        if not isinstance(value, float | int):
+            continue
+        is_right = value > 0.0 if field.name in above_zero else value >= 0.0 or field.name not in at_least_zero
+        if not (isfinite(value) and is_right):
+            raise BookError(f"{type(record).__name__} {field.name} {value} cannot be; correct it or drop the line.")
 
 
 def _refuse_numbers_that_are_none(group: object) -> None:
