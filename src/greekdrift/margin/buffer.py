@@ -1,12 +1,13 @@
 """Cash that an account must be able to find: liquidity at risk, what can be raised when, and the reserve between them.
 
-    need(t)   = VM_out(t) + (IM(t) − IM(0))⁺ + cost(t)        VM_out: fall of equity, negative where it rose
+    need(t)   = VM_out(t) + (IM(t) − IM(0))⁺                VM_out: fall of equity, negative where it rose
     LaR_a(H)  = Q_a [ max_{0 < t ≤ H} need(t) ]
     reserve_a = Q_a [ max_{0 < t ≤ H} (need(t) − raised(t))⁺ ]
 
-`raised(t)` is the cash ladder: what each holding fetches after its haircut by t, from its delay on and no faster than
-its pace. The reserve is the least cash, at hand at once, with which all needs up to H are met in a share a of the
-scenarios; each horizon alone may look covered and the path not, so the maximum stands inside the quantile.
+The need of a forecast is `forecast.margin.MarginForecast.outlay`; a cost of hedging is added by the caller. `raised(t)`
+is the cash ladder: what each holding fetches after its haircut by t, from its delay on and no faster than its pace. The
+reserve is the least cash, at hand at once, with which all needs up to H are met in a share a of the scenarios; each
+horizon alone may look covered and the path not, so the maximum stands inside the quantile.
 Every figure is of one account; nothing of another enters. Source of the need: Brunnermeier & Pedersen (2009) for the
 double call of loss and margin; the level is the caller's.
 """
@@ -20,7 +21,6 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from greekdrift.errors import BookError, InputError, nearest
-from greekdrift.margin.ahead import Ahead
 
 Paths = Float[ndarray, "scenario horizon"]
 Horizons = Float[ndarray, " horizon"]
@@ -97,15 +97,6 @@ def ladder(
             raise BookError(f"{currency}: {holdings[currency]} at a price of {price} has no value in USD; give both.")
         found.append(Source(currency=currency, value_usd=holdings[currency] * price, raising=raising[currency]))
     return tuple(found)
-
-
-def needs(
-    ahead: Ahead, *, equity_usd: Sequence[float], initial_margin_usd: Sequence[float], cost_usd: float = 0.0
-) -> Float[ndarray, "scenario horizon account"]:
-    """Cash that each account must find by each horizon: its fall of equity, the rise of its margin, and a cost."""
-    rise = np.maximum(ahead.initial_margin - np.asarray(initial_margin_usd), 0.0)
-    found: ndarray = np.asarray(equity_usd) - ahead.equity + rise + cost_usd
-    return found
 
 
 def liquidity_at_risk(need: Paths, weights: Weights, *, level: float) -> Horizons:
