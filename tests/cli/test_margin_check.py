@@ -5,6 +5,7 @@ import json
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,14 @@ from greekdrift.book.rules import (
 )
 from greekdrift.book.scenario_terms import SpotScenario
 from greekdrift.config import load_rules
-from greekdrift.config.portfolio_files import COLUMNS, PARAMETERS
+from greekdrift.config.portfolio_files import COLUMNS, PARAMETERS, load_portfolios
+from greekdrift.errors import GreekdriftError
 from greekdrift.margin import naive
+from greekdrift.margin.published import compared
 from greekdrift.units import SECONDS_PER_YEAR
 
-P = load_rules("derive_pm2").parameters
+RULES = load_rules("derive_pm2")
+P = RULES.parameters
 assert isinstance(P, NetPortfolioParameters)
 
 SECONDS = (0, 1, 60, 899.5, 1799, 1800, 3600, 86_399, 86_400, 30 * 86_400, 30 * 86_400 + 1, 2e7, 6.3e7)
@@ -281,6 +285,29 @@ def test_a_margin_that_is_no_number_is_refused_with_its_case(run: Callable, tmp_
     done = run("margin", "check", tmp_path, "--json")
     assert (done.code, done.out) == (2, "")
     assert "case a: its margin is not a number" in done.err
+
+
+def test_a_changed_cell_gives_figures_or_an_error_and_never_a_fault(tmp_path: Path) -> None:
+    dice = random.Random(11)
+    written = [drawn(f"case {at}", dice, has_scenarios=True) for at in range(4)]
+    words = ("", "nan", "-1", "0", "1e308", "1e-320", "inf", "word", "True", "1,5", "-0", "99999999999", "None")
+    said: list[str] = []
+    for _ in range(120):
+        write(tmp_path, written, dice)
+        path = dice.choice(sorted(tmp_path.glob("*.csv")))
+        rows = list(csv.reader(path.read_text().splitlines()))
+        row = dice.choice(rows)
+        row[dice.randrange(len(row))] = dice.choice(words)
+        with path.open("w", newline="") as file:
+            csv.writer(file).writerows(rows)
+        try:
+            found = [compared(case).margin for case in load_portfolios(tmp_path, rules=RULES)]
+        except GreekdriftError as problem:
+            said.append(str(problem))
+        else:
+            assert all(isfinite(one.initial_health_usd + one.maintenance_health_usd) for one in found)
+    assert 20 < len(said) < 110
+    assert [text for text in said if "batch 7_" not in text and "case " not in text] == []
 
 
 @pytest.mark.shared

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from math import isfinite
 
+import numpy as np
+
 from greekdrift.config.portfolio_files import PortfolioCase
-from greekdrift.errors import CalculationError
+from greekdrift.errors import CalculationError, GreekdriftError
 from greekdrift.margin.grid import net_margin
 from greekdrift.margin.result import NetMargin
 
@@ -56,8 +58,9 @@ def compared(case: PortfolioCase) -> Compared:
     (1000.0, 0.0, None, False)
     """
     try:
-        margin = net_margin(case.portfolio, case.parameters)
-    except CalculationError as problem:
+        with np.errstate(over="ignore", invalid="ignore"):  # what is no number is refused below, with its case
+            margin = net_margin(case.portfolio, case.parameters)
+    except GreekdriftError as problem:
         raise CalculationError(f"case {case.case}: {problem}") from None
     figures = (margin.initial_health_usd, margin.maintenance_health_usd, *margin.scenario_pnl.values())
     if not all(isfinite(figure) for figure in figures):
