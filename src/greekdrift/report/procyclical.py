@@ -58,7 +58,7 @@ def tradeoff_figure(
     """What calm costs: exceptions, peak over trough and call over the extra reserve, a line a device.
 
     A point holds `cost`, `exceptions`, `peak_to_trough` and `call`, as `policy.tradeoff.Point` does, all as shares.
-    `chosen` is drawn as a star, the dressing that is used, `nominal` as a dotted line at the allowed share of exceptions.
+    `chosen`, the dressing that is used, is drawn as a star, `nominal` as a dotted line at the allowed exceptions.
     """
     with rc_context(STYLE):
         figure = Figure(figsize=(10.6, 3.7), layout="constrained")
@@ -82,13 +82,13 @@ def tradeoff_figure(
                     color="#1c2733",
                     markersize=13,
                     linestyle="none",
-                    label="the dressing",
+                    label="dressing",
                 )
             if name == "exceptions" and nominal is not None:
                 axes.axhline(100.0 * nominal, color=QUIET, linewidth=1.0, linestyle=":")
             axes.set_title(label, loc="left", fontsize=10)
             axes.set_xlabel("more reserve, %", fontsize=9)
-            axes.set_ylim(bottom=0.0)
+            axes.set_ylim(0.0, 1.08 * axes.dataLim.y1)
         handles, labels = figure.axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9)
         return figure
