@@ -1,5 +1,6 @@
 # make demo : the main job on real packaged data.   make test : everything that CI runs.   make check : the fast gate.
 # make bench : the calculator beside its peers, in one run.   make bench-forecast : from a snapshot to a forecast.
+# make bench-training : what Lightning costs over a bare loop, and a fit of the drift net.
 # make bench-margin : margin under every rule set beside its goals and peers.
 # make properties : the laws of margin on 100,000 books and more, for the night.
 # make campaign : the collector and all readers against faults.
@@ -10,7 +11,7 @@ PIP    := $(BIN)/python -m pip install --disable-pip-version-check -c constraint
 WORKERS ?= 2
 PEERS  := $(VENV)/peers
 
-.PHONY: demo test check format lint types contracts tests properties bench bench-forecast bench-margin campaign clean
+.PHONY: demo test check format lint types contracts tests properties bench bench-forecast bench-training bench-margin campaign clean
 
 demo: $(VENV)/.demo
 	$(BIN)/greekdrift demo
@@ -44,6 +45,9 @@ bench: $(VENV)/.dev $(PEERS)/.installed
 bench-forecast: $(VENV)/.dev
 	$(BIN)/python benchmarks/forecast.py
 	$(BIN)/python benchmarks/draws.py
+
+bench-training: $(VENV)/.dev
+	$(BIN)/python benchmarks/training.py
 
 bench-margin: $(VENV)/.dev
 	$(BIN)/python benchmarks/margin.py

@@ -99,7 +99,7 @@ def market(rows: int) -> Panel:
 
 def case(panel: Panel, settings: DriftNet) -> Case:
     """All complete origins of a panel."""
-    base = Pool(laws=settings.laws).fit(panel)
+    base = Pool(laws=settings.laws, common=settings.common).fit(panel)
     made = examples(base, panel, horizons=settings.horizons, draws=settings.draws, seed=settings.seed)
     rows = np.arange(len(made))
     seen = training.tensors(made, rows, training.size_of(made, rows), panel.factors)
