@@ -119,8 +119,12 @@ def _interval(
     level = LEVEL if intervals is None else intervals.level
     cell = cell_of(name, band)
     learnt = [None if intervals is None else intervals.tail_of(cell, hours) for hours in forecast.horizons.tolist()]
-    tails = np.array([0.5 * (1.0 - level) if one is None else one for one in learnt])
-    low, high = ends(forecast.of(account_id, name), forecast.weights, tails)
+    tail = 0.5 * (1.0 - level)
+    low, high = forecast.quantile(account_id, name, (tail, 1.0 - tail))
+    at = [place for place, one in enumerate(learnt) if one is not None]
+    if at:
+        tails = np.array([one for one in learnt if one is not None])
+        low[at], high[at] = ends(forecast.of(account_id, name)[:, at], forecast.weights, tails)
     return {
         "interval_level": level,
         "interval_low": [finite(factor * one) for one in low],
