@@ -8,11 +8,15 @@ import pytest
 
 from greekdrift.book import Account, Chain, Position, digest
 from greekdrift.book.feeds import Feeds, with_feeds
-from greekdrift.config import load_rules
+from greekdrift.config import load_rules, load_venue
+from greekdrift.config.document import Document
+from greekdrift.config.problem import parse
 from greekdrift.errors import ChainError
 from greekdrift.journal.inputs import record, text
 from greekdrift.margin import MarginResult, engine, naive_engine
 from greekdrift.margin.lines import held_rows
+from greekdrift.serve.schema import ChainBody
+from greekdrift.serve.wire import chain_values
 
 MakeChain = Callable[..., Chain]
 RULES = load_rules("derive_pm2")
@@ -151,3 +155,14 @@ def test_a_chain_without_feeds_digests_as_ever_and_one_with_them_comes_back_whol
     assert back.feeds == with_some.feeds
     assert digest(back) == digest(with_some) != digest(chain)
     assert with_some.take([0, 1]).feeds == with_some.feeds
+
+
+def test_feeds_travel_with_a_chain_that_is_sent(make_chain: MakeChain) -> None:
+    venue = load_venue("deribit")
+    for feeds in (None, Feeds(confidence={"*": None, "BTC": 0.4}, stable_price=0.99, prices={"USDT": 0.999})):
+        chain = make_chain(settlement_average_minutes=venue.settlement_average_minutes)
+        chain = chain if feeds is None else with_feeds(chain, feeds)
+        sent = chain_values(chain)
+        assert ("feeds" in sent) == (feeds is not None)
+        back = parse(ChainBody, Document(name="chain", values=sent)).record(venue)
+        assert digest(back) == digest(chain)

@@ -25,6 +25,10 @@ class FeedsFile(Section):
     prices: dict[str, float]
     confidence: dict[str, float | None]
 
+    def record(self) -> Feeds:
+        """The feeds, checked."""
+        return Feeds(confidence=self.confidence, stable_price=self.stable_price, prices=self.prices)
+
 
 def load_feeds(path: str | Path) -> Feeds:
     """The feeds of a file; all problems of it are raised together."""
@@ -41,6 +45,6 @@ def feeds(document: Document) -> Feeds:
     """
     given = parse(FeedsFile, document, error=ChainError)
     try:
-        return Feeds(confidence=given.confidence, stable_price=given.stable_price, prices=given.prices)
+        return given.record()
     except ChainError as problem:
         raise ChainError(f"{document.name}: {problem}") from None

@@ -10,8 +10,10 @@ import numpy as np
 from pydantic import AwareDatetime, Field, model_validator
 
 from greekdrift.book import Account, Chain, Venue
+from greekdrift.book.feeds import with_feeds
 from greekdrift.book.instrument import parse
 from greekdrift.config.books import AccountFile
+from greekdrift.config.feeds import FeedsFile
 from greekdrift.config.problem import Section
 from greekdrift.errors import ChainError
 from greekdrift.policy.dressing import State
@@ -25,7 +27,10 @@ Perhaps = Annotated[list[float | None], Field(max_length=MOST_ROWS)]
 
 
 class ChainBody(Section):
-    """One snapshot of a venue: columns as in `book.Chain`; without `settlement_average_minutes` the venue's own."""
+    """One snapshot of a venue: columns as in `book.Chain`; without `settlement_average_minutes` the venue's own.
+
+    `feeds` as in a feed file; without them the prices are not in doubt.
+    """
 
     venue: Annotated[str, Field(min_length=1, max_length=100)]
     as_of: AwareDatetime
@@ -42,6 +47,7 @@ class ChainBody(Section):
     ask: Perhaps
     open_interest: Perhaps | None = None
     volume_24h: Perhaps | None = None
+    feeds: FeedsFile | None = None
 
     @model_validator(mode="after")
     def _have_one_length(self) -> "ChainBody":
@@ -60,7 +66,7 @@ class ChainBody(Section):
             name: np.array(missing if column is None else column, dtype=float) for name, column in sent.items()
         }
         average = self.settlement_average_minutes
-        return Chain(
+        chain = Chain(
             venue=self.venue,
             as_of=self.as_of,
             known_at=self.known_at or self.as_of,
@@ -70,6 +76,7 @@ class ChainBody(Section):
             instruments=tuple(parse(name) for name in self.instruments),
             **columns,
         )
+        return chain if self.feeds is None else with_feeds(chain, self.feeds.record())
 
 
 class Snapshot(Section):

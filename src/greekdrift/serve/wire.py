@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from greekdrift.book import Account, Band, Chain, Mandate
+from greekdrift.book.feeds import Feeds
 from greekdrift.units import stamp
 
 COLUMNS = ("contract_size", "forward", "bid", "ask", "mark", "mark_iv", "open_interest", "volume_24h")
@@ -14,15 +15,26 @@ COLUMNS = ("contract_size", "forward", "bid", "ask", "mark", "mark_iv", "open_in
 
 def chain_values(chain: Chain) -> dict[str, Any]:
     """The chain as columns; a number that is missing is null."""
+    feeds = chain.feeds
+    priced = {} if feeds is None else feeds.prices
     return {
         "venue": chain.venue,
         "as_of": stamp(chain.as_of),
         "known_at": stamp(chain.known_at),
         "origin": chain.origin,
         "settlement_average_minutes": chain.settlement_average_minutes,
-        "index_price": dict(chain.index_price),
+        "index_price": {name: price for name, price in chain.index_price.items() if name not in priced},
         "instruments": [instrument.name for instrument in chain.instruments],
         **{name: [_or_null(value) for value in getattr(chain, name)] for name in COLUMNS},
+        **({} if feeds is None else {"feeds": _feeds(feeds)}),
+    }
+
+
+def _feeds(feeds: Feeds) -> dict[str, Any]:
+    return {
+        "stable_price": feeds.stable_price,
+        "prices": dict(feeds.prices),
+        "confidence": dict(feeds.confidence),
     }
 
 
