@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from greekdrift.book import Account, Chain, Position, RuleSet
-from greekdrift.config import load_rules
+from greekdrift.book.instrument import parse
+from greekdrift.config import load_rules, load_venue
 from greekdrift.errors import BookError, CalculationError
+from greekdrift.greeks.exposure import deltas
 from greekdrift.margin import engine, naive_engine, transfers
 from greekdrift.margin.netting import Member, united
 from greekdrift.margin.transfers import Advice, Costs, advise
@@ -96,6 +98,42 @@ def test_costs_decide_what_is_worth_it(chain: Chain, rules: RuleSet) -> None:
     assert found.steps[0].cost_usd == 25.0
     assert found.steps[0].hours == 2.0
     assert found.steps[0].net_usd == pytest.approx(found.steps[0].freed_usd - 25.0)
+
+
+def test_legs_are_whole_lots_where_the_venue_is_known(chain: Chain, rules: RuleSet) -> None:
+    venue = load_venue("deribit")
+    books = [
+        replace(member(chain, rules, "writer", ("BTC-31JAN26-115000-C", -20.07), USDC=2e6, BTC=2.0), venue=venue),
+        replace(member(chain, rules, "hedger", ("BTC-PERPETUAL", 8e4), USDC=2e6, BTC=2.0), venue=venue),
+    ]
+    found = advise(books, costs=FREE)
+    check(books, found)
+    held = {(one.account.account_id, name): n for one in books for name, n in one.account.quantities().items()}
+    for step in (*found.ranked, *found.steps):
+        for leg in step.legs:
+            lot = venue.product(parse(leg.instrument)).lot
+            is_whole = abs(leg.quantity / lot - round(leg.quantity / lot)) < 1e-6
+            assert is_whole or abs(leg.quantity) in {abs(n) for n in held.values()}
+
+
+def test_a_hedged_move_leaves_the_deltas_and_pays_for_its_hedge(chain: Chain, rules: RuleSet) -> None:
+    call = "BTC-31JAN26-115000-C"
+    books = [
+        member(chain, rules, "writer", (call, -20.0), ("BTC-PERPETUAL", 5e4), USDC=2e6, BTC=2.0),
+        member(chain, rules, "owner", (call, 30.0), ("BTC-PERPETUAL", -7e4), USDC=2e6, BTC=2.0),
+    ]
+    found = advise(books, costs=Costs(move_usd=10.0, move_hours=3.0, fee=1e-4, trade_hours=1.0), kinds=["hedged"])
+    check(books, found)
+    step = found.steps[0]
+    assert {leg.instrument for leg in step.legs} == {call, "BTC-PERPETUAL"}
+    traded = sum(abs(leg.quantity) * 10.0 for leg in step.legs if leg.instrument == "BTC-PERPETUAL")
+    assert step.cost_usd == pytest.approx(10.0 + 1e-4 * traded, rel=1e-3)
+    assert step.hours == 3.0
+    then = {one.account.account_id: one.account for one in found.members}
+    if len(found.steps) == 1:
+        for one in books:
+            was = deltas(chain, [one.account]).collateral
+            np.testing.assert_allclose(deltas(chain, [then[one.account.account_id]]).collateral, was, atol=1e-6)
 
 
 def test_another_venue_is_reached_by_trades(chain: Chain, rules: RuleSet) -> None:

@@ -26,7 +26,8 @@ Trades = Annotated[
     Path | None, typer.Option("--trades", help="CSV of trades between participants: buyer,seller,instrument,quantity.")
 ]
 Kinds = Annotated[
-    list[str] | None, typer.Option("--kind", help="Transfers to look for: move, pair, box; repeatable, else all.")
+    list[str] | None,
+    typer.Option("--kind", help="Transfers to look for: move, hedged, pair, box; repeatable, else all."),
 ]
 Consents = Annotated[
     list[str] | None, typer.Option("--consent", help="Account or participant whose margin may rise; repeatable.")
@@ -75,14 +76,14 @@ def command(
     if not book and trades is None:
         raise InputError("nothing to net: give --book FILE (repeatable), or --trades FILE, or both.")
     options.keep_apart((out,), (chain, *(book or ()), trades))
-    quotes, _ = options.chain_of(chain, at, venue)
+    quotes, facts = options.chain_of(chain, at, venue)
     sets = [load_rules(name) for name in dict.fromkeys(rules or ("derive_pm2",))]
     found: dict[str, Any] = {}
     if book:
         from greekdrift.margin.transfers import Costs
 
         given = [load_rules(name) for name in rules or ("derive_pm2",)]
-        members = _members(quotes, book, given)
+        members = _members(quotes, book, given, facts)
         costs = Costs(fee=fee, move_usd=move_cost, move_hours=move_hours, trade_hours=trade_hours)
         wanted = {"kinds": kind, "consents": consent or (), "most_steps": steps, "least_gain_usd": least_gain}
         found |= _accounts(members, sets, costs, wanted, seed)
@@ -94,7 +95,7 @@ def command(
         write_json(found, out)
 
 
-def _members(quotes: Any, books: Sequence[Path], rules: Sequence[Any]) -> "list[Member]":
+def _members(quotes: Any, books: Sequence[Path], rules: Sequence[Any], facts: Any) -> "list[Member]":
     from greekdrift.errors import InputError
     from greekdrift.margin.netting import Member
 
@@ -102,7 +103,7 @@ def _members(quotes: Any, books: Sequence[Path], rules: Sequence[Any]) -> "list[
         raise InputError(f"{len(rules)} rule sets for {len(books)} books; give one for all, or one for each.")
     each = rules if len(rules) == len(books) else [rules[0]] * len(books)
     return [
-        Member(account=account, chain=quotes, rules=own)
+        Member(account=account, chain=quotes, rules=own, venue=facts)
         for path, own in zip(books, each, strict=True)
         for account in options.accounts_of(path)
     ]

@@ -22,7 +22,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
-from greekdrift.book import Account, Chain, Position
+from greekdrift.book import Account, Chain, Position, Venue
 from greekdrift.book.instrument import Instrument
 from greekdrift.book.rules import RuleSet
 from greekdrift.errors import BookError, GreekdriftError
@@ -38,11 +38,12 @@ ORDERS = 400
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Member:
-    """An account where it stands: the chain of its venue and the rule set that margins it."""
+    """An account where it stands: the chain of its venue, the rule set that margins it, and its facts where known."""
 
     account: Account
     chain: Chain
     rules: RuleSet
+    venue: Venue | None = None
 
     @property
     def place(self) -> tuple[int, str, str]:

@@ -3,6 +3,7 @@
 A transfer is legs that sum to zero over the accounts, so that the whole owns what it owned:
 
     move   a held position, or half of it, from one account to another that lists it
+    hedged such a move of an option, with perpetuals the other way so that neither account's delta changes
     pair   a perpetual bought in one account and sold in another, sized to an account's delta
     box    a synthetic forward (call − put of one strike) in one account and its opposite in another, sized alike
 
@@ -31,8 +32,8 @@ from greekdrift.margin.netting import Member
 from greekdrift.margin.trials import Trials, trials
 from greekdrift.units import days
 
-What = Literal["move", "pair", "box"]
-KINDS: tuple[What, ...] = ("move", "pair", "box")
+What = Literal["move", "hedged", "pair", "box"]
+KINDS: tuple[What, ...] = ("move", "hedged", "pair", "box")
 
 SHARES = (1.0, 0.5)
 """Shares of a position that are tried."""
@@ -267,12 +268,14 @@ def _add(change: Float[ndarray, " line"], of: Trials, legs: Sequence[Leg]) -> No
 
 
 def _cost(members: Sequence[Member], what: What, legs: Sequence[Leg], costs: Costs) -> dict[str, float]:
+    """Cost in USD and hours: within a venue the position that moves is booked over, everything else is traded."""
     by_id = {member.account.account_id: member for member in members}
-    venues = {by_id[leg.account_id].rules.venue for leg in legs}
-    if what == "move" and len(venues) == 1:
-        return {"cost_usd": costs.move_usd, "hours": costs.move_hours}
-    notional = sum(abs(leg.quantity) * _notional(by_id[leg.account_id].chain, leg.instrument) for leg in legs)
-    return {"cost_usd": costs.fee * notional, "hours": costs.trade_hours}
+    is_within = len({by_id[leg.account_id].rules.venue for leg in legs}) == 1
+    booked = {legs[0].instrument} if is_within and what in ("move", "hedged") else set()
+    traded = [leg for leg in legs if leg.instrument not in booked]
+    notional = sum(abs(leg.quantity) * _notional(by_id[leg.account_id].chain, leg.instrument) for leg in traded)
+    hours = max(costs.move_hours if booked else 0.0, costs.trade_hours if traded else 0.0)
+    return {"cost_usd": costs.move_usd * len(booked) + costs.fee * notional, "hours": hours}
 
 
 def _notional(chain: Chain, name: str) -> float:
@@ -288,27 +291,51 @@ def _coins(chain: Chain, row: int | np.integer) -> float:
 
 def _candidates(members: Sequence[Member], kinds: Sequence[What]) -> Iterator[tuple[What, tuple[Leg, ...]]]:
     for giver, taker in permutations(members, 2):
-        found = list(_moves(giver, taker)) if "move" in kinds else []
+        found = list(_moves(giver, taker, kinds))
         for underlying, delta in _deltas(giver).items():
             found += _pairs(giver, taker, underlying, delta) if "pair" in kinds else ()
             found += _boxes(giver, taker, underlying, delta) if "box" in kinds else ()
         yield from ((what, legs) for what, legs in found if legs)
 
 
-def _moves(giver: Member, taker: Member) -> Iterator[tuple[What, tuple[Leg, ...]]]:
+def _moves(giver: Member, taker: Member, kinds: Sequence[What]) -> Iterator[tuple[What, tuple[Leg, ...]]]:
     for name, quantity in giver.account.quantities().items():
-        if name in taker.chain.row_of and quantity != 0.0:
-            for share in SHARES:
-                yield "move", _opposite(giver, taker, {name: -round(share * quantity, 9)})
+        if name not in taker.chain.row_of or quantity == 0.0:
+            continue
+        hedge = _hedge(giver, taker, name) if "hedged" in kinds else {}
+        for share in SHARES:
+            moved = -share * quantity
+            if "move" in kinds:
+                yield "move", _opposite(giver, taker, {name: moved})
+            if hedge:
+                against = {perpetual: -moved * each for perpetual, each in hedge.items()}
+                yield "hedged", _opposite(giver, taker, {name: moved} | against)
+
+
+def _hedge(giver: Member, taker: Member, name: str) -> dict[str, float]:
+    """Perpetuals with the delta of one contract of an option; nothing where there are none, or no option."""
+    chain = giver.chain
+    row = chain.row_of[name]
+    if not chain.is_option[row]:
+        return {}
+    delta = float(line_quantities(chain, ("delta_collateral",), np.array([row]))["delta_collateral"][0])
+    perpetuals = _perpetuals(giver, taker, str(chain.underlying[row]))[:1]
+    return {chain.instruments[one].name: delta / _coins(chain, one) for one in perpetuals}
+
+
+def _perpetuals(giver: Member, taker: Member, underlying: str) -> list[int]:
+    """Rows of the perpetuals on an underlying that both list."""
+    chain = giver.chain
+    rows = np.flatnonzero((chain.underlying == underlying) & ~chain.is_option & ~chain.is_spot)
+    instruments = [(int(row), chain.instruments[row]) for row in rows]
+    return [row for row, one in instruments if one.kind is Kind.PERPETUAL and one.name in taker.chain.row_of]
 
 
 def _pairs(giver: Member, taker: Member, underlying: str, delta: float) -> Iterator[tuple[What, tuple[Leg, ...]]]:
-    chain = giver.chain
-    for row in np.flatnonzero((chain.underlying == underlying) & ~chain.is_option & ~chain.is_spot):
-        instrument = chain.instruments[row]
-        if instrument.kind is Kind.PERPETUAL and instrument.name in taker.chain.row_of:
-            for size in SIZES:
-                yield "pair", _opposite(giver, taker, {instrument.name: -round(size * delta / _coins(chain, row), 9)})
+    for row in _perpetuals(giver, taker, underlying):
+        name = giver.chain.instruments[row].name
+        for size in SIZES:
+            yield "pair", _opposite(giver, taker, {name: -size * delta / _coins(giver.chain, row)})
 
 
 def _boxes(giver: Member, taker: Member, underlying: str, delta: float) -> Iterator[tuple[What, tuple[Leg, ...]]]:
@@ -326,7 +353,7 @@ def _boxes(giver: Member, taker: Member, underlying: str, delta: float) -> Itera
             continue
         call, put = (chain.instruments[row].name for row in both)
         for size in SIZES:
-            n = round(size * delta / _coins(chain, both[0]), 9)
+            n = size * delta / _coins(chain, both[0])
             yield "box", _opposite(giver, taker, {call: -n, put: n})
 
 
@@ -350,9 +377,21 @@ def _deltas(member: Member) -> dict[str, float]:
 
 
 def _opposite(giver: Member, taker: Member, quantities: Mapping[str, float]) -> tuple[Leg, ...]:
-    """Legs of the giver and their opposites in the taker; what rounds to nothing is left out."""
-    kept = {name: n for name, n in quantities.items() if n != 0.0}
+    """Legs of the giver and their opposites in the taker, in whole lots; what rounds to nothing is left out."""
+    whole = {name: _in_lots(giver, taker, name, n) for name, n in quantities.items()}
+    kept = {name: n for name, n in whole.items() if n != 0.0}
     return (
         *(Leg(account_id=giver.account.account_id, instrument=name, quantity=n) for name, n in kept.items()),
         *(Leg(account_id=taker.account.account_id, instrument=name, quantity=-n) for name, n in kept.items()),
     )
+
+
+def _in_lots(giver: Member, taker: Member, name: str, quantity: float) -> float:
+    """The quantity towards 0 in the larger of both venues' lots; a whole position stays one."""
+    if abs(quantity) == abs(giver.account.quantities().get(name, 0.0)):
+        return quantity
+    instrument = giver.chain.instruments[giver.chain.row_of[name]]
+    lots = [one.venue.product(instrument).lot for one in (giver, taker) if one.venue is not None]
+    if not lots:
+        return round(quantity, 9)
+    return round(np.trunc(quantity / max(lots) + np.copysign(1e-9, quantity)) * max(lots), 9)
