@@ -9,6 +9,9 @@ from greekdrift.cli import options
 from greekdrift.errors import InputError
 
 Folder = Annotated[Path, typer.Option("--chains", help="Folder of chain files: the history.")]
+Book = Annotated[
+    Path | None, typer.Option("--book", help="Book file: fixed positions, followed while all of them are listed.")
+]
 Reference = Annotated[bool, typer.Option("--reference", help="Canonical books, made anew at each snapshot: they roll.")]
 Tradeoff = Annotated[
     Path | None,
@@ -22,7 +25,7 @@ DressedBy = Annotated[Path | None, typer.Option("--dressing", help="YAML or JSON
 
 def command(
     chains: Folder,
-    book: options.PerhapsBook = None,
+    book: Book = None,
     reference: Reference = False,
     rules: options.Rules = "derive_pm2",
     model: Annotated[str, typer.Option("--model", help="Forecaster of the need, like fhs or historical.")] = "fhs",
