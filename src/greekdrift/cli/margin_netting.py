@@ -11,7 +11,8 @@ from greekdrift.cli import options
 if TYPE_CHECKING:
     from greekdrift.margin.clearing import Multilateral
     from greekdrift.margin.netting import Group, Member
-    from greekdrift.margin.transfers import Advice, Leg
+    from greekdrift.margin.transfer_candidates import Leg
+    from greekdrift.margin.transfers import Advice
 
 Books = Annotated[
     list[Path] | None, typer.Option("--book", help="Book file; repeatable, each may have a rule set of its own.")
@@ -116,7 +117,8 @@ def _accounts(
 
     from greekdrift.errors import InputError, nearest
     from greekdrift.margin.netting import elsewhere, netting
-    from greekdrift.margin.transfers import KINDS, advise
+    from greekdrift.margin.transfer_candidates import KINDS
+    from greekdrift.margin.transfers import advise
 
     for one in wanted["kinds"] or ():
         if one not in KINDS:
