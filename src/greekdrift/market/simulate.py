@@ -119,7 +119,9 @@ class SimulatedSource:
         instruments = tuple(instrument for part in parts for instrument in part[0])
         index = dict(zip(self.underlyings, self._world.index(self._path[at])[0].tolist(), strict=True))
         linear, extra = perpetuals(self._venue, index)
-        columns = {name: np.concatenate([*(part[1][name] for part in parts), extra[name]]) for name in extra}
+        columns: dict[str, Any] = {
+            name: np.concatenate([*(part[1][name] for part in parts), extra[name]]) for name in extra
+        }
         return Chain(
             venue=self._venue.name,
             as_of=self._snapshots[at],
