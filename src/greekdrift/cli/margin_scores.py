@@ -4,19 +4,26 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from greekdrift import track
-from greekdrift.cli.console import progress, say
+from greekdrift.cli.console import progress, say, table
 from greekdrift.cli.experiments import keep, note_run, parameters
 from greekdrift.config import Experiment, evaluation_of, load_rules, margin_of
+from greekdrift.errors import InputError
 from greekdrift.evaluate.margin_card import MarginCard, margin_card
-from greekdrift.evaluate.margin_results import MarginResults
+from greekdrift.evaluate.margin_results import Cells, MarginResults
 from greekdrift.evaluate.margin_stored import KeptMargin, stored_margin_walk
 from greekdrift.evaluate.stored import Kept
 from greekdrift.features.panel import Panel
 from greekdrift.forecast.forecaster import Forecaster
 from greekdrift.market.source import Source
+from greekdrift.policy.dressing import Dressing
+from greekdrift.policy.tradeoff import Past, held, point
 
-SERIES = "margin_series.npz"
+DRESSED_LEVELS = (0.95, 0.99)
+DRESSING = Dressing(scale=0.85, rise_per_day=0.05, peak_to_trough=3.0, release_half_life_days=2.5, dead_band=0.0)
+"""How the reserve is held in the second table and picture: configs/dressing/calm.yaml at another scale."""
 
 
 def score_margin(
@@ -42,8 +49,10 @@ def score_margin(
         keep(path, "margin_scorecard", card.plain())
         (path / "margin_scorecard.txt").write_text(card.text() + "\n", encoding="utf-8")
         (path / "margin_scorecard.md").write_text(card.markdown(), encoding="utf-8")
+        pasts = {level: _past(results, card.forecasters[-1], level) for level in DRESSED_LEVELS}
+        _procyclicality(pasts, card.forecasters[-1])
         record.text(card.text(), "margin_scorecard.txt")
-        _picture(results, card, path, record)
+        _picture(results, card, path, record, dressed=held(DRESSING, pasts[results.margin.gate_level])[0])
     note_run(
         path,
         {
@@ -63,11 +72,43 @@ def _walked(kept: KeptMargin, forecasters: dict[str, Forecaster]) -> MarginResul
         return stored_margin_walk(kept, forecasters, progress=advance, told=lambda name: say(f"walking {name}"))
 
 
-def _picture(results: MarginResults, card: MarginCard, path: Path, record: Any) -> None:
+def _past(results: MarginResults, name: str, level: float) -> Past:
+    """The quantile of a forecaster as a raw need of each book along the test, beside requirement and outcome."""
+    return Past(
+        as_of=results.origin,
+        raw_usd=np.maximum(results.of(name).quantile(level), 0.0),
+        requirement_usd=results.truth.initial_margin[results.tested],
+        needed_usd=results.truth.fall[results.tested],
+    )
+
+
+def _procyclicality(pasts: dict[float, Past], name: str) -> None:
+    """What the reserve costs and how it moves, undressed and dressed; means over books."""
+    rows = []
+    for level, past in pasts.items():
+        for words, dressing in (("undressed", None), ("dressed", DRESSING)):
+            try:
+                one = point(dressing, past)
+            except InputError:
+                continue
+            figures = (one.reserve, one.cost, one.peak_to_trough, one.call, one.exceptions, one.overruns)
+            rows.append((f"{100.0 * level:g} %, {words}", *figures))
+    table(
+        f"Procyclicality of the quantile of {name} as a reserve",
+        ("level", "reserve / IM", "cost", "peak / trough", "5-day call / IM", "exceptions", "steps over budget"),
+        rows,
+    )
+
+
+def _picture(results: MarginResults, card: MarginCard, path: Path, record: Any, *, dressed: Cells) -> None:
     if find_spec("matplotlib") is None:
         return
-    from greekdrift.evaluate.margin_plot import reserve_paths
+    from greekdrift.evaluate.margin_plot import reserve_paths, shock_path
 
-    drawn = reserve_paths(results, card)
-    drawn.savefig(path / "margin_scorecard.png", dpi=140)
-    record.figure(drawn, "margin_scorecard.png")
+    pictures = {
+        "margin_scorecard.png": reserve_paths(results, card),
+        "margin_shock.png": shock_path(results, card.forecasters[-1], dressed=dressed),
+    }
+    for name, drawn in pictures.items():
+        drawn.savefig(path / name, dpi=110)
+        record.figure(drawn, name)

@@ -32,6 +32,43 @@ def reserve_paths(results: MarginResults, card: MarginCard) -> Figure:
         return figure
 
 
+def shock_path(results: MarginResults, name: str, *, dressed: Cells | None = None, days: float = 12.0) -> Figure:
+    """Days around the origin of the largest mean need: full quantile of a forecaster as a reserve, beside rules.
+
+    `dressed` is the same reserve as it would be held, USD. Means over books in shares of each book's mean requirement;
+    the reactive rule and the requirement are held at the average of the forecaster's reserve over the whole test.
+    """
+    margin, usual = results.truth.initial_margin[results.tested], results.usual_requirement
+    need = mean_over_cells(np.maximum(results.need, 0.0) / usual)
+    middle = results.origin[int(np.nanargmax(np.where(np.isfinite(need), need, 0.0)))]
+    shown = np.abs((results.origin - middle) / np.timedelta64(1, "h")) <= 24.0 * days
+    own = np.maximum(results.of(name).quantile(results.margin.gate_level), 0.0) / results.unit
+    rules = {rule: shape[results.tested] for rule, shape in simple_rules(results).items()}
+    lines = {f"{name}, {100.0 * results.margin.gate_level:g} %": own}
+    if dressed is not None:
+        lines["the same, dressed"] = dressed / results.unit
+    lines["IM · EWMA (reactive)"] = _equalised(own, rules["IM · EWMA"])
+    lines["IM"] = _equalised(own, rules["IM"])
+    with rc_context(STYLE):
+        figure = Figure(figsize=(10.0, 4.2), layout="constrained")
+        axes = figure.add_subplot()
+        axes.bar(results.origin[shown], need[shown], width=0.4, color=INK, alpha=0.28, label="need, next 24 h")
+        for colour, (label, cells) in zip((COLOURS[0], "#2b8a5b", *COLOURS[1:3]), _kept(lines, dressed), strict=False):
+            level = mean_over_cells(np.where(np.isfinite(margin), cells / usual, np.nan))
+            axes.plot(results.origin[shown], level[shown], color=colour, linewidth=1.7, label=label)
+        axes.set_ylabel("share of the usual requirement, mean over books")
+        axes.set_title("Reserve around the largest need of the test", loc="left", fontweight="bold")
+        axes.legend(frameon=False, fontsize=8, ncols=3, loc="upper right")
+        axes.set_ylim(bottom=0.0)
+        return figure
+
+
+def _kept(lines: dict[str, Cells], dressed: Cells | None) -> list[tuple[str, Cells]]:
+    """The lines in the order of their colours; a gap where nothing is dressed."""
+    found = list(lines.items())
+    return found if dressed is not None else [found[0], ("", np.full(found[0][1].shape, np.nan)), *found[1:]]
+
+
 def _paths(axes: Axes, results: MarginResults, card: MarginCard) -> None:
     name = card.forecasters[-1]
     own = reserve(results, name)
@@ -67,7 +104,8 @@ def _ratios(axes: Axes, card: MarginCard) -> None:
             place, colour = at + 0.18 * (number - 1.5), COLOURS[number]
             if one.lower is not None and one.upper is not None:
                 axes.plot([one.lower, one.upper], [place, place], color=colour, linewidth=2.4, alpha=0.5)
-            axes.plot(one.value, place, "o", color=colour, markersize=4, label=rival if at == 1 else None)
+            is_first = rival not in axes.get_legend_handles_labels()[1]
+            axes.plot(one.value, place, "o", color=colour, markersize=4, label=rival if is_first else None)
     axes.axvline(1.0, color=INK, linewidth=1.0)
     axes.set_yticks(range(len(card.forecasters)), card.forecasters)
     axes.invert_yaxis()
