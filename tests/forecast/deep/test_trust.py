@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -55,3 +57,26 @@ def test_what_is_no_better_is_not_trusted(rows):
 def test_corrections_can_be_alone():
     shares, _ = trusted(_networks()[0], (), _late(60 * BLOCK, ragged=True))
     assert not shares[-1].any()
+
+
+def test_what_a_start_trusts_is_kept_where_few_origins_say_nothing():
+    known = torch.zeros(4, 1, len(KINDS))
+    known[-1, 0, SKEW], known[0, 0, FORWARD] = 0.75, 1.0
+    shares, _ = trusted(*_networks(), _late((LEAST_BLOCKS - 1) * BLOCK, ragged=False), known=known)
+    assert torch.equal(shares, known)
+
+
+def test_what_a_start_trusts_is_kept_by_a_gain_of_any_size_and_lost_where_there_is_none():
+    """A shape of a ragged base law gains; one that is pulled far off what happens loses."""
+    known = torch.zeros(4, 1, len(KINDS))
+    known[-1, 0, SKEW] = 1.0
+    kept, gains = trusted(*_networks(), _late(8 * BLOCK, ragged=True, seed=1), known=known)
+    assert (kept[-1, 0, SKEW] > 0.0) == (gains[-1, 0, SKEW] > 0.0)
+    assert kept[-1, 0, SKEW] > 0.0
+    late = _late(30 * BLOCK, ragged=False)
+    pulled = _networks()[1][0]
+    with torch.no_grad():
+        pulled.last.bias[-REVERSIONS:] = 3.0
+    gone, gains = trusted(_networks()[0], (pulled,), replace(late, gap=late.gap + 5.0), known=known)
+    assert gains[-1, 0, SKEW] <= 0.0
+    assert not gone[-1].any()
