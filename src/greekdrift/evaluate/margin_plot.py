@@ -33,22 +33,23 @@ def reserve_paths(results: MarginResults, card: MarginCard) -> Figure:
 
 
 def shock_path(results: MarginResults, name: str, *, dressed: Cells | None = None, days: float = 12.0) -> Figure:
-    """Days around the origin of the largest mean need: full quantile of a forecaster as a reserve, beside rules.
+    """Days around the largest rise of volatility over a horizon: full quantile of a forecaster as a reserve, and rules.
 
     `dressed` is the same reserve as it would be held, USD. Means over books in shares of each book's mean requirement;
     the reactive rule and the requirement are held at the average of the forecaster's reserve over the whole test.
     """
     margin, usual = results.truth.initial_margin[results.tested], results.usual_requirement
     need = mean_over_cells(np.maximum(results.need, 0.0) / usual)
-    middle = results.origin[int(np.nanargmax(np.where(np.isfinite(need), need, 0.0)))]
+    steps = max(1, round(results.settings.headline / results.step_hours))
+    middle = results.origin[int(np.argmax(results.level[steps:] - results.level[:-steps]))]
     shown = np.abs((results.origin - middle) / np.timedelta64(1, "h")) <= 24.0 * days
     own = np.maximum(results.of(name).quantile(results.margin.gate_level), 0.0) / results.unit
     rules = {rule: shape[results.tested] for rule, shape in simple_rules(results).items()}
     lines = {f"{name}, {100.0 * results.margin.gate_level:g} %": own}
     if dressed is not None:
         lines["the same, dressed"] = dressed / results.unit
-    lines["IM · EWMA (reactive)"] = _equalised(own, rules["IM · EWMA"])
-    lines["IM"] = _equalised(own, rules["IM"])
+    lines["IM · EWMA (reactive)"] = usual * _equalised(own / usual, rules["IM · EWMA"] / usual)
+    lines["IM"] = usual * _equalised(own / usual, rules["IM"] / usual)
     with rc_context(STYLE):
         figure = Figure(figsize=(10.0, 4.2), layout="constrained")
         axes = figure.add_subplot()
@@ -57,9 +58,9 @@ def shock_path(results: MarginResults, name: str, *, dressed: Cells | None = Non
             level = mean_over_cells(np.where(np.isfinite(margin), cells / usual, np.nan))
             axes.plot(results.origin[shown], level[shown], color=colour, linewidth=1.7, label=label)
         axes.set_ylabel("share of the usual requirement, mean over books")
-        axes.set_title("Reserve around the largest need of the test", loc="left", fontweight="bold")
+        axes.set_title("Reserve around the largest rise of volatility of the test", loc="left", fontweight="bold")
         axes.legend(frameon=False, fontsize=8, ncols=3, loc="upper right")
-        axes.set_ylim(bottom=0.0)
+        axes.set_ylim(0.0, 1.18 * axes.get_ylim()[1])
         return figure
 
 
