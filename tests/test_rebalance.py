@@ -21,8 +21,8 @@ from greekdrift.config import load_rules, load_venue
 from greekdrift.errors import DataError, InputError
 from greekdrift.features.panel import assemble
 from greekdrift.journal import Journal, read, replay
+from greekdrift.margin.dressing import Dressing, State
 from greekdrift.market.simulate import SimulatedSource
-from greekdrift.policy.dressing import Dressing, State
 from greekdrift.rebalance import rebalance
 from greekdrift.surface.state import FACTORS
 from greekdrift.units import datetime64

@@ -26,10 +26,10 @@ from greekdrift.forecast.intervals import Learnt
 from greekdrift.forecast.novelty import Novelty
 from greekdrift.journal import Journal
 from greekdrift.journal.record import Decided, enter
+from greekdrift.margin.addon import Step
+from greekdrift.margin.dressing import PLAIN, Dressing, State
 from greekdrift.policy.ahead import ahead, part
 from greekdrift.policy.breach import quantities
-from greekdrift.policy.dressing import PLAIN, Dressing, State
-from greekdrift.policy.premargin import Step
 from greekdrift.surface import fit
 from greekdrift.surface.revalue import Revaluation, revalue
 from greekdrift.surface.slices import Refusal

@@ -12,8 +12,8 @@ from greekdrift.book import Band, after_orders, canonical, order_cost_usd
 from greekdrift.errors import BookError
 from greekdrift.greeks.bands import band_values
 from greekdrift.margin import naive
+from greekdrift.margin.dressing import State
 from greekdrift.policy.breach import now_hinges
-from greekdrift.policy.dressing import State
 from greekdrift.policy.solver import solve
 
 ATM = "BTC-27MAR26-70000-C"

@@ -12,12 +12,12 @@ from greekdrift.errors import DataError, InputError
 from greekdrift.features.books import reference_books
 from greekdrift.features.panel import build
 from greekdrift.forecast.historical import Historical
+from greekdrift.margin.dressing import PLAIN, Dressing
 from greekdrift.margin.engine import requirement
 from greekdrift.market.simulate import SimulatedSource
-from greekdrift.policy.dressing import PLAIN, Dressing
 from greekdrift.policy.margin_path import Asked, listed, margin_path
 from greekdrift.policy.simulated import simulated, steps_within, volatility_of
-from greekdrift.policy.tradeoff import Past, point
+from greekdrift.score.tradeoff import point
 from greekdrift.units import datetime64, from_datetime64
 
 RULES = load_rules("derive_pm2")
@@ -121,7 +121,7 @@ def test_the_figures_of_a_book_stand_beside_the_undressed(path, panel):
     assert thin.every == steps_within(path) == 4
     assert thin.observations == -(-every.observations // 4)
     assert len(found.steps) == len(found.as_of)
-    assert point(None, Past.of(path, level=0.9)).cost == 0.0
+    assert point(None, path.past(0.9)).cost == 0.0
     with pytest.raises(InputError, match="no account"):
         simulated(path, "mine", PLAIN, level=0.9)
 

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from greekdrift.policy.dressing import Dressing
+from greekdrift.margin.dressing import Dressing
 from greekdrift.serve.client import Client
 from greekdrift.serve.engine import Engine
 from greekdrift.serve.wire import account_values, chain_values

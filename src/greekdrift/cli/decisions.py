@@ -10,7 +10,7 @@ from greekdrift.cli.console import escape, number, results, table
 from greekdrift.cli.setting import Setting
 from greekdrift.config.document import read
 from greekdrift.errors import InputError
-from greekdrift.policy.dressing import State
+from greekdrift.margin.dressing import State
 from greekdrift.rebalance import Decision
 from greekdrift.serve.encode import decision_values
 from greekdrift.serve.wire import account_values, chain_values

@@ -17,9 +17,9 @@ from greekdrift.evaluate.margin_stored import KeptMargin, stored_margin_walk
 from greekdrift.evaluate.stored import Kept
 from greekdrift.features.panel import Panel
 from greekdrift.forecast.forecaster import Forecaster
+from greekdrift.margin.dressing import Dressing
 from greekdrift.market.source import Source
-from greekdrift.policy.dressing import Dressing
-from greekdrift.policy.tradeoff import Past, held, point
+from greekdrift.score.tradeoff import Past, held, point
 
 DRESSED_LEVELS = (0.95, 0.99)
 DRESSING = Dressing(scale=0.85, rise_per_day=0.05, peak_to_trough=3.0, release_half_life_days=2.5, dead_band=0.0)

@@ -16,14 +16,14 @@ from greekdrift.config.document import read
 from greekdrift.errors import ConfigError, InputError, nearest
 from greekdrift.features.books import book_names, reference_books
 from greekdrift.features.panel import Panel
+from greekdrift.margin.dressing import PLAIN, Dressing
 from greekdrift.market.source import Source
-from greekdrift.policy.dressing import PLAIN, Dressing
 from greekdrift.policy.margin_path import Asked, MarginPath, listed, margin_path
 from greekdrift.policy.shock import Shock, shocked
 from greekdrift.policy.simulated import Simulated, simulated, volatility_of
-from greekdrift.policy.tradeoff import Goal, Past, curve, fit, sweep
 from greekdrift.score.exceptions import Backtest
 from greekdrift.score.procyclicality import Procyclicality
+from greekdrift.score.tradeoff import Goal, curve, fit, sweep
 from greekdrift.surface import fit as surfaces
 from greekdrift.units import from_datetime64, stamp
 
@@ -92,7 +92,7 @@ def dressing_of(
         return Dressing.from_values(read(file).values, name=str(file)), ()
     if until is None:
         return PLAIN, ()
-    past = Past.of(path.until(until), level=at.level)
+    past = path.until(until).past(at.level)
     with progress("fitting the dressing"):
         goal = Goal.calmer(past, exceptions=1.0 - at.level, **CALMER)
         found = fit(past, goal)
@@ -219,7 +219,7 @@ def draw_tradeoff(at: Setting, path: MarginPath, dressing: Dressing, picture: Pa
     from greekdrift.report.picture import write
     from greekdrift.report.procyclical import tradeoff_figure
 
-    past = Past.of(path, level=at.level)
+    past = path.past(at.level)
     with progress("trying the devices"):
         lines = {
             device.replace("_", " "): [asdict(one) for one in curve(past, sweep(QUICK, device, tried))]

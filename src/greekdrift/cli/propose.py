@@ -45,7 +45,7 @@ def command(
     from greekdrift.cli.experiments import keep
     from greekdrift.cli.setting import Asked, setting
     from greekdrift.config.document import read
-    from greekdrift.policy.dressing import PLAIN, Dressing
+    from greekdrift.margin.dressing import PLAIN, Dressing
     from greekdrift.rebalance import rebalance
     from greekdrift.serve.history import with_chain
     from greekdrift.units import counted

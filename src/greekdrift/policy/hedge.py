@@ -14,13 +14,13 @@ is not higher. Every proposal carries both objectives, exactly evaluated on all 
 import numpy as np
 from numpy import ndarray
 
+from greekdrift.margin.addon import Step, step
+from greekdrift.margin.dressing import PLAIN, Dressing, State
 from greekdrift.policy.ahead import part, representatives
 from greekdrift.policy.breach import now_hinges, scenario_hinges
 from greekdrift.policy.case import Case, Trade
-from greekdrift.policy.dressing import PLAIN, Dressing, State
 from greekdrift.policy.lots import whole_lots
 from greekdrift.policy.objective import Calls, Objective, Proposal, proposal, ranking
-from greekdrift.policy.premargin import Step, step
 from greekdrift.policy.relief import relieved
 from greekdrift.policy.solver import Hinges, Limits
 from greekdrift.surface.revalue import Revaluation

@@ -24,6 +24,7 @@ from greekdrift.margin import engine
 from greekdrift.margin.ahead import ahead, came
 from greekdrift.market.source import Source
 from greekdrift.policy.premargin import quantile
+from greekdrift.score.tradeoff import Past
 from greekdrift.surface import fit
 from greekdrift.surface.revalue import revalue
 from greekdrift.units import datetime64, from_datetime64, stamp
@@ -103,6 +104,15 @@ class MarginPath:
             raise InputError(f"no need at level {level:g}; there are {', '.join(f'{one:g}' for one in self.levels)}.")
         found: Amounts = self.need_usd[self.levels.index(level)]
         return found
+
+    def past(self, level: float) -> Past:
+        """The need at one level, the requirement and what came, as a trade-off is judged on."""
+        return Past(
+            as_of=self.as_of,
+            raw_usd=self.need(level),
+            requirement_usd=self.requirement_usd,
+            needed_usd=self.realised_usd,
+        )
 
 
 def margin_path(

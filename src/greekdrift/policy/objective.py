@@ -10,9 +10,10 @@ from numpy import ndarray
 
 from greekdrift.book import Adjustment, Claim, digest, order_cost_usd
 from greekdrift.greeks.bands import band_values
+from greekdrift.margin.addon import Step
 from greekdrift.policy.ahead import Ahead, ahead, part, representatives
 from greekdrift.policy.case import Case, Trade
-from greekdrift.policy.premargin import Step, need
+from greekdrift.policy.premargin import need
 from greekdrift.policy.reason import reasons
 from greekdrift.policy.relief import Cut, Relief
 from greekdrift.policy.solver import Hinges

@@ -12,9 +12,9 @@ from numpy import ndarray
 
 from greekdrift.errors import InputError
 from greekdrift.features.history import Panel
-from greekdrift.policy.dressing import Dressing
+from greekdrift.margin.addon import LEAST_USD, Step, dress
+from greekdrift.margin.dressing import Dressing
 from greekdrift.policy.margin_path import MarginPath
-from greekdrift.policy.premargin import LEAST_USD, Step, dress
 from greekdrift.score.exceptions import Backtest, backtest, exceeded
 from greekdrift.score.procyclicality import Procyclicality, Responsiveness, procyclicality, responsiveness
 from greekdrift.units import from_datetime64

@@ -57,7 +57,7 @@ def tradeoff_figure(
 ) -> Figure:
     """What calm costs: exceptions, peak over trough and call over the extra reserve, a line a device.
 
-    A point holds `cost`, `exceptions`, `peak_to_trough` and `call`, as `policy.tradeoff.Point` does, all as shares.
+    A point holds `cost`, `exceptions`, `peak_to_trough` and `call`, as `score.tradeoff.Point` does, all as shares.
     `chosen`, the dressing that is used, is drawn as a star, `nominal` as a dotted line at the allowed exceptions.
     """
     with rc_context(STYLE):

@@ -20,7 +20,7 @@ from starlette.exceptions import HTTPException
 from greekdrift import __version__
 from greekdrift.book import Account, Chain
 from greekdrift.errors import GreekdriftError
-from greekdrift.policy.dressing import State
+from greekdrift.margin.dressing import State
 from greekdrift.serve.engine import Answer, Engine
 from greekdrift.serve.guard import Refusal, answer, body, parsed, record
 from greekdrift.serve.schema import Snapshot

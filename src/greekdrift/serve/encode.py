@@ -14,7 +14,7 @@ from greekdrift.book import Adjustment, Band, Outcome, canonical, digest
 from greekdrift.errors import GreekdriftError
 from greekdrift.forecast.distribution import Forecast, TimeToBreach
 from greekdrift.forecast.intervals import LEVEL, Intervals, cell_of, ends
-from greekdrift.policy.premargin import Step
+from greekdrift.margin.addon import Step
 from greekdrift.rebalance import Decision
 from greekdrift.units import VENUE_FACTOR, stamp, to_venue
 

@@ -16,7 +16,7 @@ from greekdrift.forecast.forecaster import Predictor
 from greekdrift.forecast.intervals import Learnt
 from greekdrift.forecast.novelty import Novelty
 from greekdrift.journal import Journal
-from greekdrift.policy.dressing import PLAIN, Dressing, State
+from greekdrift.margin.dressing import PLAIN, Dressing, State
 from greekdrift.rebalance import Decision, rebalance
 from greekdrift.serve.encode import decision_values, forecast_values
 from greekdrift.serve.history import with_chain

@@ -16,7 +16,7 @@ from greekdrift.config.books import AccountFile
 from greekdrift.config.feeds import FeedsFile
 from greekdrift.config.problem import Section
 from greekdrift.errors import ChainError
-from greekdrift.policy.dressing import State
+from greekdrift.margin.dressing import State
 from greekdrift.serve.wire import COLUMNS
 
 MOST_ROWS = 20_000

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from greekdrift.errors import InputError
-from greekdrift.policy.dressing import Day, State
+from greekdrift.margin.dressing import Day, State
 
 SHARE = st.floats(0.0, 1e6)
 DAYS = st.lists(st.builds(Day, date=st.dates().map(str), raw=SHARE, held=SHARE), max_size=5).map(tuple)

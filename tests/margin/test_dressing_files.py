@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from greekdrift.config.document import read
-from greekdrift.policy.dressing import Dressing
-from greekdrift.policy.premargin import dress
+from greekdrift.margin.addon import dress
+from greekdrift.margin.dressing import Dressing
 
 FILES = sorted((Path(__file__).parents[2] / "configs" / "dressing").glob("*.yaml"))
 

@@ -12,9 +12,8 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from greekdrift.errors import InputError
-from greekdrift.policy.dressing import PLAIN, Dressing
-from greekdrift.policy.margin_path import MarginPath
-from greekdrift.policy.premargin import LEAST_USD, dress
+from greekdrift.margin.addon import LEAST_USD, dress
+from greekdrift.margin.dressing import PLAIN, Dressing
 from greekdrift.score.procyclicality import largest_call, peak_to_trough
 from greekdrift.units import from_datetime64
 
@@ -52,12 +51,6 @@ class Past:
                 raise InputError(f"past: {name} of shape {getattr(self, name).shape}, expected {shape}.")
         if not np.any(self.is_there):
             raise InputError("past: no book has a need and a requirement at any origin.")
-
-    @classmethod
-    def of(cls, path: MarginPath, *, level: float) -> "Past":
-        """The past of a margin path at one level of the need."""
-        needed = path.realised_usd
-        return cls(as_of=path.as_of, raw_usd=path.need(level), requirement_usd=path.requirement_usd, needed_usd=needed)
 
     @property
     def is_there(self) -> Flags:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from greekdrift.errors import InputError
-from greekdrift.policy.dressing import Dressing
-from greekdrift.policy.tradeoff import Goal, Past, curve, fit, held, point, sweep
+from greekdrift.margin.dressing import Dressing
+from greekdrift.score.tradeoff import Goal, Past, curve, fit, held, point, sweep
 
 BOOKS, ORIGINS = 3, 240
 FEW = {"scale": (1.0, 0.9), "floor": (0.0, 1.0), "rise_per_day": (0.1, 0.5), "release_half_life_days": (1.0, 5.0)}
