@@ -159,6 +159,8 @@ def test_the_summary_states_the_errors(run: Callable, market: Any, tmp_path: Pat
     [
         (["--as-of", "2020-01-01T00:00Z"], "ask for a later --as-of"),
         (["--model", "fhss"], 'did you mean "fhs"'),
+        (["--model", "fhs:hary"], "no filtered historical law"),
+        (["--horizons", "6,1e9"], "ask for horizons up to"),
         (["--horizons", "24,6"], "must increase"),
         (["--horizons", "soon"], "hours are numbers"),
         (["--quantity", "vegga"], 'did you mean "vega"'),
@@ -194,3 +196,27 @@ def test_an_unlisted_contract_gets_the_nearest_of_its_expiry(run: Callable, mark
     done = run(*_arguments(whole, book, chain, tmp_path))
     assert done.code == 2
     assert f'did you mean "{name}"' in done.err
+
+
+def test_the_old_origin_of_a_coin_that_went_missing_is_told(run: Callable, market: Any, tmp_path: Path) -> None:
+    """ETH stops two days before BTC; the law goes by the name that scorecards give it."""
+    _, _, book, chain = market
+    source = SimulatedSource(venue=load_venue("deribit"), seed=5, days=6.0, underlyings=("BTC", "ETH"))
+    moments, folder, shown = source.snapshots(), tmp_path / "coins", 16
+    folder.mkdir()
+    for at, moment in enumerate(moments):
+        both = source.chain(moment)
+        write_chain(
+            both if at < shown else both.take(np.flatnonzero(both.underlying == "BTC")),
+            folder / f"chain-{at:02d}.parquet",
+        )
+    asked = _arguments(folder, book, chain, tmp_path, "--rules", "none", "--out", tmp_path / "f.parquet")
+    asked[asked.index("--as-of") + 1] = stamp(moments[-1] + KNOWN_AFTER)
+    asked[asked.index("--model") + 1] = "fhs:haris-flat:pool"
+    done = run(*asked)
+    assert done.code == 0, done.err
+    facts = json.loads(pq.read_schema(tmp_path / "f.parquet").metadata[b"greekdrift"])
+    assert (facts["as_of"], facts["model"]) == (stamp(moments[shown - 1]), "fhs:haris-flat:pool")
+    told = " ".join(done.err.split())
+    assert f"left out, without one of BTC, ETH: {len(moments) - shown} snapshots, the last of" in told
+    assert f"nothing newer than the snapshot of {stamp(moments[shown - 1])} is known" in told

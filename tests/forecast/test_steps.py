@@ -1,7 +1,9 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
+from greekdrift.errors import InputError
 from greekdrift.forecast.steps import path_of_steps, steps
 
 
@@ -23,3 +25,11 @@ def test_a_path_meets_every_horizon_exactly():
         lengths, arrivals = path_of_steps(np.array(horizons), 6.0)
         np.testing.assert_allclose(np.cumsum(lengths)[arrivals - 1], horizons)
         assert np.all(lengths > 0.0)
+
+
+@pytest.mark.parametrize("horizons", [[12_001.0], [6.0, 1e9], [1e30]])
+def test_a_path_that_takes_too_many_steps_is_refused(horizons):
+    """Not with a fault of memory, nor by whole numbers that run over."""
+    with pytest.raises(InputError, match="ask for horizons up to 12000 h"):
+        path_of_steps(np.array(horizons), 6.0)
+    assert path_of_steps(np.array([12_000.0]), 6.0)[1].tolist() == [2_000]

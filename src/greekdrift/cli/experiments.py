@@ -14,11 +14,13 @@ from greekdrift.features.feature import Feature
 from greekdrift.features.panel import Panel
 from greekdrift.features.panel import build as build_panel
 from greekdrift.features.table import FEATURES
+from greekdrift.forecast.econometric import named
 from greekdrift.forecast.forecaster import Forecaster
+from greekdrift.market.parquet import ParquetSource
 from greekdrift.market.series import Series
 from greekdrift.market.series_store import histories
 from greekdrift.market.source import Source
-from greekdrift.units import counted
+from greekdrift.units import counted, stamp
 
 
 def source_of(experiment: Experiment) -> Source:
@@ -35,6 +37,12 @@ def carried(experiment: Experiment | None) -> tuple[Feature, ...]:
 def panel_of(source: Source, runs: Path, *, experiment: Experiment | None = None) -> Panel:
     """The panel of a source with an experiment's own features; fitted states are kept in the folder of runs."""
     read = {} if experiment is None else histories_of(experiment, cache=runs / "cache")
+    lacking = sorted({*source.partial} - {*source.snapshots()}) if isinstance(source, ParquetSource) else []
+    if lacking:
+        say(
+            f"[yellow]left out, without one of {', '.join(source.underlyings)}[/]: "
+            f"{counted(len(lacking), 'snapshot')}, the last of {stamp(lacking[-1])}"
+        )
     with progress(f"fitting the surfaces of {counted(len(source.snapshots()), 'snapshot')}") as advance:
         panel = build_panel(
             source, cache=runs / "cache", progress=advance, features=carried(experiment), histories=read
@@ -49,6 +57,23 @@ def histories_of(experiment: Experiment, *, cache: Path | None = None) -> dict[s
         return {}
     sets = [load_data_set(path) for path in experiment.histories.sets]
     return histories(sets, experiment.histories.root, cache=cache)
+
+
+def component_named(name: str, experiment: Experiment | None = None) -> Component | None:
+    """The forecaster of a name, the experiment's own where it has one; None where no forecaster is called so.
+
+    A name is a key of the table, or a filtered historical law as scorecards call it, such as `fhs:haris-flat:pool`.
+
+    >>> component_named("fhs:haris-flat:pool").options
+    {'scale': 'haris', 'flat': True, 'pool': True}
+    """
+    if name in FORECASTERS:
+        given = () if experiment is None else (experiment.forecaster, *experiment.baselines)
+        return next((one for one in given if one.use == name), Component(use=name))
+    if name.startswith("fhs:"):
+        law = named(name)
+        return Component.model_validate({"use": "fhs", "scale": law.scale, "flat": law.flat, "pool": law.pool})
+    return None
 
 
 def forecaster_of(component: Component, experiment: Experiment, *, recorder: Any = None) -> Forecaster:

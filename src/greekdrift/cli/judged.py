@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 
 from greekdrift.cli.console import escape, say
-from greekdrift.cli.experiments import forecaster_of, source_of
+from greekdrift.cli.experiments import component_named, forecaster_of, source_of
 from greekdrift.config import FORECASTERS, Component, Experiment, evaluation_of
 from greekdrift.config.table import Options
 from greekdrift.errors import ArtefactError, ConfigError, DataError, nearest
 from greekdrift.evaluate.fixed import Fixed
 from greekdrift.features.panel import Panel
 from greekdrift.forecast import artefact
-from greekdrift.forecast.econometric import named
 from greekdrift.forecast.forecaster import Forecaster
 from greekdrift.units import datetime64, from_datetime64, instant, stamp
 
@@ -149,14 +148,12 @@ def after(experiment: Experiment, model: Fixed) -> Experiment:
 
 def other_model(name: str, experiment: Experiment) -> Forecaster:
     """A forecaster by its name in the table, or a filtered historical law such as `fhs:harit`."""
-    if name in FORECASTERS:
-        own = [one for one in (experiment.forecaster, *experiment.baselines) if one.use == name]
-        return forecaster_of(own[0] if own else Component(use=name), experiment)
-    if name.startswith("fhs:"):
-        return named(name)
-    raise ArtefactError(
-        f'"{name}" is neither a folder with a trained model nor a forecaster; {nearest(name, FORECASTERS)}'
-    )
+    component = component_named(name, experiment)
+    if component is None:
+        raise ArtefactError(
+            f'"{name}" is neither a folder with a trained model nor a forecaster; {nearest(name, FORECASTERS)}'
+        )
+    return forecaster_of(component, experiment)
 
 
 def chosen(forecasters: Mapping[str, Forecaster], only: str | None) -> dict[str, Forecaster]:

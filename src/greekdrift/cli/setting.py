@@ -7,7 +7,7 @@ from pathlib import Path
 
 from greekdrift.book import Account, Chain, RuleSet, Venue
 from greekdrift.cli.console import progress, say
-from greekdrift.cli.experiments import carried, forecaster_of, panel_of, source_of
+from greekdrift.cli.experiments import carried, component_named, forecaster_of, panel_of, source_of
 from greekdrift.config import (
     FORECASTERS,
     Component,
@@ -155,6 +155,7 @@ def _known(source: Source, moment: datetime) -> Chain:
             continue
         chain = source.chain(one)
         if chain.known_at <= moment:
+            _say_age(chain, moment, 4.0 * source.step_hours)
             return chain
         say(f"the snapshot of {stamp(one)} is known at {stamp(chain.known_at)} only; --as-of that takes it")
     first = source.chain(snapshots[0])
@@ -162,6 +163,16 @@ def _known(source: Source, moment: datetime) -> Chain:
         f"{source.name}: nothing is known at {stamp(moment)}; the first snapshot is of {stamp(first.as_of)}, known at "
         f"{stamp(first.known_at)}; ask for a later --as-of."
     )
+
+
+def _say_age(chain: Chain, moment: datetime, most: float) -> None:
+    """Says that the latest chain is old: nothing has come for `most` hours, some usual spacings."""
+    hours = (moment - chain.known_at).total_seconds() / 3600.0
+    if hours > most:
+        say(
+            f"[yellow]nothing newer than the snapshot of {stamp(chain.as_of)} is known at {stamp(moment)}[/]: it is "
+            f"{hours:,.0f} h old, and horizons count from it"
+        )
 
 
 def chain_of(asked: Asked, source: Source | None, venue: Venue, experiment: Experiment | None) -> Chain:
@@ -196,7 +207,7 @@ def check_model(model: str | None, runs: Path) -> None:
     """Refuses a word that is no model before anything is read."""
     if model == PRODUCTION:
         in_production(runs)
-    elif model is not None and not Path(model).is_dir() and model not in FORECASTERS:
+    elif model is not None and not Path(model).is_dir() and component_named(model) is None:
         raise ArtefactError(
             f'"{model}" is neither {PRODUCTION}, a folder with a trained model nor a forecaster; '
             f"{nearest(model, (PRODUCTION, *FORECASTERS))}"
@@ -225,10 +236,9 @@ def predictor_of(
         return found, novelty
     if history is None:
         raise DataError(f"{model} learns from the past; give --history FOLDER or --config FILE.")
-    component = Component(use=model)
-    if experiment is not None:
-        own = [one for one in (experiment.forecaster, *experiment.baselines) if one.use == model]
-        component = own[0] if own else component
+    component = component_named(model, experiment)
+    if component is None:
+        raise ArtefactError(f'no forecaster is called "{model}"; {nearest(model, FORECASTERS)}')
     if "outside" in _uses(component):
         raise ConfigError(
             "outside runs code of your own and is for greekdrift evaluate alone; a decision takes a forecaster of "

@@ -53,9 +53,13 @@ class Settings:
                 raise ConfigError(f"evaluation: {name} {list(hours)} must be positive hours, increasing.")
         if not self.horizons or (self.checks and self.checks[-1] > self.horizons[-1]):
             raise ConfigError(f"evaluation: horizons {self.horizons} must not be empty nor end before the checks do.")
-        for name in ("refit_hours", "band_multiple", "scenarios", "every", "min_train"):
+        for name in ("refit_hours", "band_multiple", "every", "min_train"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"evaluation: {name} {getattr(self, name)} must be positive.")
+        if not self.scenarios >= 2:
+            raise ConfigError(
+                f"evaluation: scenarios {self.scenarios} must be at least 2: a fair score compares pairs."
+            )
         for name in ("embargo_hours", "tolerance_hours"):
             if not getattr(self, name) >= 0.0:
                 raise ConfigError(f"evaluation: {name} {getattr(self, name)} must be at least 0.")

@@ -10,11 +10,13 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from greekdrift.errors import DataError
+from greekdrift.errors import DataError, InputError
 from greekdrift.features.history import Panel
 
 TOLERANCE = 0.5
 """A step may be this share of the base step shorter or longer."""
+MOST_STEPS = 2_000
+"""Base steps of the longest path: at six hours sixteen months, far beyond anything that was ever judged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -80,11 +82,17 @@ def path_of_steps(
 ) -> tuple[Float[ndarray, " length"], Int[ndarray, " horizon"]]:
     """Lengths of the steps of a path that meets every horizon exactly, and how many it takes to reach each.
 
-    Between two horizons the path takes equal steps, as near to the base step as they divide.
+    Between two horizons the path takes equal steps, as near to the base step as they divide; more than `MOST_STEPS`
+    are refused.
 
     >>> path_of_steps(np.array([6.0, 23.4]), 6.0)
     (array([6. , 5.8, 5.8, 5.8]), array([1, 4]))
     """
+    if horizons[-1] > MOST_STEPS * step:
+        raise InputError(
+            f"a path to {horizons[-1]:g} h takes more than {MOST_STEPS} base steps of {step:g} h; ask for horizons up "
+            f"to {MOST_STEPS * step:g} h."
+        )
     legs = np.diff(horizons, prepend=0.0)
     counts = np.maximum(np.rint(legs / step).astype(np.int64), 1)
     return np.repeat(legs / counts, counts), np.cumsum(counts)
