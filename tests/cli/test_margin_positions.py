@@ -103,3 +103,17 @@ def test_a_decision_under_position_rules_is_verified(
     assert maker["outcome"] == "BASELINE", maker["reasons"]
     assert maker["adjustment"]["orders"]
     assert run("verify", tmp_path / "decided" / "decisions.json").code == 0
+
+
+def test_a_feed_that_nothing_of_the_chain_has_is_named(
+    run: Callable, chain_file: Path, book_file: Path, tmp_path: Path
+) -> None:
+    feeds = tmp_path / "feeds.yaml"
+    feeds.write_text(
+        "{stable_price: null, prices: {}, confidence: "
+        '{BTC: 1.0, BTC-PERPETUL: 0.5, BTC-PERPETUAL: 1.0, "BTC-27MAR26 rate": 1.0, "*": 1.0}}'
+    )
+    done = run("margin", "--chain", chain_file, "--book", book_file, "--feeds", feeds)
+    assert done.code == 0, done.err
+    said = " ".join(done.err.split())
+    assert "has the feed BTC-PERPETUL; it counts nothing" in said

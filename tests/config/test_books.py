@@ -112,5 +112,5 @@ def test_a_wrong_value_is_refused(tmp_path: Path, old: str, new: str, message: s
 
 
 def test_an_empty_book_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BookError, match="at least 1"):
+    with pytest.raises(BookError, match="accounts: has 0 elements; give at least 1"):
         load_accounts(_write(tmp_path, "accounts: []"))

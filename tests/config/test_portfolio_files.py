@@ -116,7 +116,7 @@ def test_order_further_columns_a_mark_and_blank_lines_do_not_matter(write: Write
 
 
 def test_two_scenarios_that_do_the_same_are_told_apart(write: Write) -> None:
-    twice = SCENARIOS + "a,regular,1.1,Up,0.5,\n"
+    twice = SCENARIOS + "a,regular,1.1000000000000001,Up,0.5,\n"
     labels = [one.label for one in load_portfolios(write(scenarios=twice), rules=RULES)[0].parameters.scenarios]
     assert labels == ["regular 1.1 Up", "tail 0.5 up", "regular 1.1 Up (2)"]
 

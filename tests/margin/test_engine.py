@@ -9,7 +9,7 @@ import pytest
 
 from greekdrift.book import Account, Chain, Position
 from greekdrift.config import load_rules
-from greekdrift.errors import ConfigError
+from greekdrift.errors import BookError, ChainError, ConfigError
 from greekdrift.margin import engine, grid, naive, naive_engine
 from greekdrift.margin.lines import held_rows
 
@@ -34,3 +34,13 @@ def test_a_form_without_a_page_is_refused(make_chain: Callable[..., Chain]) -> N
             door.requirement(make_chain(), account, odd)
     with pytest.raises(ConfigError, match="net-portfolio"):
         grid.requirement(make_chain(), account, odd)
+
+
+def test_an_error_names_the_account(make_chain: Callable[..., Chain]) -> None:
+    chain, rules = make_chain(), load_rules("paradex_pm")
+    coins = Account(account_id="vault", collateral={"BTC": 1.0}, positions=())
+    with pytest.raises(BookError, match=r"^vault: collateral BTC has no terms"):
+        engine.requirement(chain, coins, rules)
+    lost = Account(account_id="lost", collateral={}, positions=(Position.of("BTC-31JAN26-115001-C", -2.0),))
+    with pytest.raises(ChainError, match=r'^lost: "BTC-31JAN26-115001-C" is not listed'):
+        engine.requirement(chain, lost, rules)

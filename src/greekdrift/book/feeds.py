@@ -10,6 +10,9 @@ from greekdrift.errors import ChainError, nearest
 if TYPE_CHECKING:
     from greekdrift.book.chain import Chain
 
+OF_EXPIRY = ("forward", "rate", "volatility")
+"""What an expiry's options are priced from: a feed each."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feeds:
@@ -72,3 +75,12 @@ def with_feeds(chain: "Chain", feeds: Feeds) -> "Chain":
     if twice:
         raise ChainError(f"{twice[0]} has an index price on the chain; leave it out of the feeds' prices.")
     return replace(chain, feeds=feeds, index_price={**chain.index_price, **feeds.prices})
+
+
+def strangers(chain: "Chain", feeds: Feeds) -> tuple[str, ...]:
+    """Feeds with a name that no coin, expiry or linear instrument of the chain has: expired, elsewhere, or misspelt."""
+    known = {"*", *chain.index_price, *feeds.prices}
+    for instrument, is_option in zip(chain.instruments, chain.is_option.tolist(), strict=True):
+        name = instrument.name
+        known |= {f"{expiry_name(name)} {part}" for part in OF_EXPIRY} if is_option else {name}
+    return tuple(name for name in feeds.confidence if name not in known)

@@ -20,10 +20,15 @@ def fed(chain: "Chain", feeds: Path | None) -> "Chain":
     """The chain with the feeds of a file; without one its prices are the venue's own and not in doubt."""
     if feeds is None:
         return chain
-    from greekdrift.book.feeds import with_feeds
+    from greekdrift.book.feeds import strangers, with_feeds
+    from greekdrift.cli.console import escape, say
     from greekdrift.config.feeds import load_feeds
 
-    return with_feeds(chain, load_feeds(feeds))
+    given = load_feeds(feeds)
+    unused = strangers(chain, given)
+    if unused:
+        say(f"{escape(str(feeds))}: no price of this chain has the feed {escape(', '.join(unused))}; it counts nothing")
+    return with_feeds(chain, given)
 
 
 def show(results: "Mapping[str, MarginResult]") -> None:

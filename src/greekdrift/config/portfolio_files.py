@@ -248,7 +248,7 @@ def labels_of(scenarios: Sequence[Row]) -> list[str]:
     seen: dict[str, int] = {}
     found = []
     for row in scenarios:
-        label = " ".join(row.cells[name] for name in ("kind", "SpotShock", "VolShockDirection"))
+        label = f"{row.cells['kind']} {row.number('SpotShock'):.12g} {row.cells['VolShockDirection']}"
         seen[label] = seen.get(label, 0) + 1
         found.append(label if seen[label] == 1 else f"{label} ({seen[label]})")
     return found

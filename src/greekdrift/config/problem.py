@@ -58,6 +58,8 @@ def fact(model: type[BaseModel], found: Mapping[str, Any]) -> str:
     if found["type"] == "extra_forbidden":
         known = _keys(model.model_json_schema(), place[:-1])
         return f"is no key here; {nearest(str(place[-1]), known)}" if known else "is no key here; remove it"
+    if found["type"] == "too_short":
+        return f"has {found['ctx']['actual_length']} elements; give at least {found['ctx']['min_length']}"
     if found["type"] == "value_error":
         return str(found["ctx"]["error"])
     message = found["msg"].replace("Input should be", "should be").replace("Input", "it")

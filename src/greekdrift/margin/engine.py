@@ -14,7 +14,7 @@ from greekdrift.book import Account, Chain
 from greekdrift.book.matrix_rules import MatrixParameters
 from greekdrift.book.position_rules import PositionParameters
 from greekdrift.book.rules import NetPortfolioParameters, RuleSet
-from greekdrift.errors import ConfigError
+from greekdrift.errors import BookError, ChainError, ConfigError
 from greekdrift.margin import grid, matrix, position
 from greekdrift.margin.lines import Weights
 from greekdrift.margin.result import MarginResult
@@ -73,8 +73,11 @@ def form_of(rules: RuleSet) -> Form:
 
 
 def requirement(chain: Chain, account: Account, rules: RuleSet) -> MarginResult:
-    """Margin requirement of an account at a chain's marks, with equity, scenarios and parts."""
-    return form_of(rules).requirement(chain, account, rules)
+    """Margin requirement of an account at a chain's marks, with equity and scenarios; errors name the account."""
+    try:
+        return form_of(rules).requirement(chain, account, rules)
+    except (BookError, ChainError) as error:
+        raise type(error)(f"{account.account_id}: {error}") from None
 
 
 def requirements(

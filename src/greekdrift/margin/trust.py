@@ -12,7 +12,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from greekdrift.book import Chain
-from greekdrift.book.feeds import expiry_name
+from greekdrift.book.feeds import OF_EXPIRY, expiry_name
 from greekdrift.book.rules import NetPortfolioParameters
 from greekdrift.margin.lines import Lines, Moved, Weights
 
@@ -44,11 +44,12 @@ def trust_of(chain: Chain, rows: ndarray, line: Lines) -> Trust:
     names = [chain.instruments[int(row)].name for row in rows]
     linears = [feeds.confidence_in(names[place]) for place in line.linears]
     firsts = [expiry_name(names[line.options[first]]) for first in line.first_of_expiry]
-    parts = ("forward", "rate", "volatility")
     return Trust(
         spot=feeds.confidence_in(line.underlying),
         linears=np.array(linears, dtype=float),
-        expiries=np.array([min(feeds.confidence_in(f"{one} {part}") for part in parts) for one in firsts], dtype=float),
+        expiries=np.array(
+            [min(feeds.confidence_in(f"{one} {part}") for part in OF_EXPIRY) for one in firsts], dtype=float
+        ),
         stable_price=1.0 if feeds.stable_price is None else feeds.stable_price,
     )
 
