@@ -220,3 +220,16 @@ def test_the_old_origin_of_a_coin_that_went_missing_is_told(run: Callable, marke
     told = " ".join(done.err.split())
     assert f"left out, without one of BTC, ETH: {len(moments) - shown} snapshots, the last of" in told
     assert f"nothing newer than the snapshot of {stamp(moments[shown - 1])} is known" in told
+
+
+def test_a_decision_takes_the_same_options_and_knows_no_more(run: Callable, market: Any, tmp_path: Path) -> None:
+    whole, early, book, chain = market
+    made = []
+    for folder in (whole, early):
+        shared = ("--chains", folder, "--as-of", stamp(chain.known_at), "--book", book, "--runs", tmp_path / "runs")
+        out = tmp_path / folder.name
+        done = run("propose", *shared, "--model", "fhs:hari", "--out", out)
+        assert done.code == 0, done.err
+        made.append(json.loads((out / "decisions.json").read_text()))
+    assert made[0] == made[1]
+    assert made[0]["chain"]["as_of"] == stamp(chain.as_of)

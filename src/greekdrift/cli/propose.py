@@ -18,6 +18,8 @@ def command(
     venue: options.PerhapsVenue = None,
     rules: options.PerhapsRules = None,
     settings: options.Settings = None,
+    chains: options.Chains = None,
+    as_of: options.AsOf = None,
     clock: options.Clock = "chain",
     out: Annotated[
         Path | None,
@@ -36,7 +38,8 @@ def command(
     """Decide about every account: orders and a margin add-on that the deterministic calculator verified, or HOLD.
 
     Without a model the deterministic rule decides (BASELINE). Nothing unverified is printed. With --previous the margin
-    add-on rises and falls from the last one within its limits; without, it is taken at once.
+    add-on rises and falls from the last one within its limits; without, it is taken at once. With --as-of nothing is
+    read that was known later, as in greekdrift forecast.
 
     Example: greekdrift propose --config configs/experiment/demo.yaml --model fhs --out runs/today
     """
@@ -53,7 +56,9 @@ def command(
     found = setting(
         Asked(
             chain=chain,
+            chains=chains,
             at=at,
+            as_of=as_of,
             book=book,
             model=model,
             history=history,
