@@ -27,11 +27,11 @@ from greekdrift.forecast.novelty import Novelty
 from greekdrift.journal import Journal
 from greekdrift.journal.record import Decided, enter
 from greekdrift.margin.addon import Step
+from greekdrift.margin.ahead import ahead
 from greekdrift.margin.dressing import PLAIN, Dressing, State
-from greekdrift.policy.ahead import ahead, part
 from greekdrift.policy.breach import quantities
 from greekdrift.surface import fit
-from greekdrift.surface.revalue import Revaluation, revalue
+from greekdrift.surface.revalue import Revaluation, part, revalue
 from greekdrift.surface.slices import Refusal
 from greekdrift.units import aware, datetime64, from_datetime64, stamp
 from greekdrift.verify import Certificate, Refused, Verified, verify

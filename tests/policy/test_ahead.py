@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from greekdrift.margin import grid
-from greekdrift.policy.ahead import ahead, part, representatives
+from greekdrift.margin.ahead import ahead
+from greekdrift.policy.ahead import representatives
 from greekdrift.surface import fit
+from greekdrift.surface.revalue import part
 from greekdrift.surface.scenario import move
 from greekdrift.surface.state import FACTORS
 

@@ -8,8 +8,8 @@ import pytest
 from greekdrift.book import Band, View, after_orders
 from greekdrift.forecast.distribution import forecast
 from greekdrift.greeks.bands import band_values
-from greekdrift.policy.ahead import part
 from greekdrift.policy.breach import now_hinges, scenario_hinges
+from greekdrift.surface.revalue import part
 
 VIEWS = (
     Band(greek="delta", underlying="BTC", lower=-1.0, upper=1.0, view=View.USD),

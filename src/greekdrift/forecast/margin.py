@@ -25,8 +25,8 @@ from greekdrift.forecast import monte_carlo
 from greekdrift.forecast.distribution import Forecast, TimeToBreach
 from greekdrift.greeks.exposure import weights
 from greekdrift.margin.ahead import ahead
+from greekdrift.margin.buffer import liquidity_at_risk
 from greekdrift.margin.engine import requirement
-from greekdrift.score import quantile
 from greekdrift.surface.revalue import Revaluation, part, revalue
 from greekdrift.surface.slices import Surface
 
@@ -90,8 +90,7 @@ class MarginForecast:
 
     def liquidity_at_risk(self, account_id: str, *, level: float = 0.99) -> Float[ndarray, " check"]:
         """LaR by the end of each check: the quantile of the largest outlay until then, at least 0, USD."""
-        largest = np.maximum.accumulate(self.outlay(account_id), axis=1)
-        return np.maximum(quantile(largest, [level], weights=self.forecast.weights)[0], 0.0)
+        return liquidity_at_risk(self.outlay(account_id), self.forecast.weights, level=level)
 
     def liquidity_error(self, account_id: str, *, level: float = 0.99) -> Float[ndarray, " check"]:
         """Monte-Carlo standard error of `liquidity_at_risk`."""

@@ -1,13 +1,8 @@
-"""Few scenarios for many; `surface.revalue` cuts a part of a revaluation, `margin.ahead` has margin in scenarios."""
+"""Few scenarios for many."""
 
 import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
-
-from greekdrift.margin.ahead import Ahead, ahead
-from greekdrift.surface.revalue import part
-
-__all__ = ["Ahead", "ahead", "part", "representatives"]
 
 
 def representatives(

@@ -16,14 +16,14 @@ from numpy import ndarray
 
 from greekdrift.margin.addon import Step, step
 from greekdrift.margin.dressing import PLAIN, Dressing, State
-from greekdrift.policy.ahead import part, representatives
+from greekdrift.policy.ahead import representatives
 from greekdrift.policy.breach import now_hinges, scenario_hinges
 from greekdrift.policy.case import Case, Trade
 from greekdrift.policy.lots import whole_lots
 from greekdrift.policy.objective import Calls, Objective, Proposal, proposal, ranking
 from greekdrift.policy.relief import relieved
 from greekdrift.policy.solver import Hinges, Limits
-from greekdrift.surface.revalue import Revaluation
+from greekdrift.surface.revalue import Revaluation, part
 
 SEARCH_ROWS = 1_500
 """Hinges up to which the search takes all scenarios; beyond, representatives steer it."""

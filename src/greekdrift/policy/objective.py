@@ -11,13 +11,14 @@ from numpy import ndarray
 from greekdrift.book import Adjustment, Claim, digest, order_cost_usd
 from greekdrift.greeks.bands import band_values
 from greekdrift.margin.addon import Step
-from greekdrift.policy.ahead import Ahead, ahead, part, representatives
+from greekdrift.margin.ahead import Ahead, ahead
+from greekdrift.policy.ahead import representatives
 from greekdrift.policy.case import Case, Trade
 from greekdrift.policy.premargin import need
 from greekdrift.policy.reason import reasons
 from greekdrift.policy.relief import Cut, Relief
 from greekdrift.policy.solver import Hinges
-from greekdrift.surface.revalue import Revaluation
+from greekdrift.surface.revalue import Revaluation, part
 
 MARGIN_SCENARIOS = 100
 CALL_PRICE = 1.0

@@ -13,12 +13,12 @@ from greekdrift.forecast.distribution import BOOK, COLLATERAL, Forecast, forecas
 from greekdrift.forecast.forecaster import Predictor
 from greekdrift.forecast.streamed import forecast_books
 from greekdrift.margin import engine
-from greekdrift.policy.ahead import Ahead, ahead, part
+from greekdrift.margin.ahead import Ahead, ahead
 from greekdrift.policy.breach import quantities
 from greekdrift.rebalance import stand_ins
 from greekdrift.surface.collateral import NEEDED
 from greekdrift.surface.fit import fit
-from greekdrift.surface.revalue import Revaluation, revalue
+from greekdrift.surface.revalue import Revaluation, part, revalue
 from greekdrift.surface.slices import Surface
 from greekdrift.units import aware, datetime64, from_datetime64, stamp
 
