@@ -14,7 +14,7 @@ from greekdrift.margin.dressing import PLAIN, Dressing, State
 
 START = datetime(2026, 2, 2, tzinfo=UTC)
 MONEY = st.floats(0.0, 1e9)
-SHARES = st.lists(st.floats(0.0, 5.0), min_size=1, max_size=12)
+SHARES = st.lists(st.floats(0.0, 5.0, allow_subnormal=False), min_size=1, max_size=12)
 DRESSINGS = st.builds(
     Dressing,
     scale=st.floats(0.5, 1.0),
