@@ -22,7 +22,7 @@ def command(
         str | None, typer.Option(help="What the trained model had seen, where its run does not say it.")
     ] = None,
     only: Annotated[
-        str | None, typer.Option(help="Forecasters to run, comma separated, such as clock,fhs:hari.")
+        str | None, typer.Option(help="Forecasters to run beside --model, comma separated, such as clock,fhs:hari.")
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes that walk, one forecaster each at a time.")] = 1,
     out: Annotated[
@@ -59,6 +59,8 @@ def command(
         experiment = after(experiment, own)
     elif model is not None:
         own = other_model(model, experiment)
+    if own is not None and only is not None:
+        only = f"{only},{own.name}"
     path = run_folder(experiment, runs, out)
     if experiment.margin is not None:
         _margin(experiment, source, panel, path, runs, only=only, own=own)
