@@ -32,6 +32,13 @@ def test_a_band_may_be_open(edges: tuple[float | None, float | None]) -> None:
     assert figures.image(figure, "x").startswith('<img alt="x" src="data:image/svg+xml;base64,')
 
 
+@pytest.mark.parametrize(("far", "low"), [({"upper": 1e6}, 0.5), ({"lower": -1e6}, 0.0)])
+def test_a_limit_out_of_view_is_named_on_its_own_side(far: dict[str, float], low: float) -> None:
+    """So that the words do not lie on the limit that is in view."""
+    (said,) = [one for one in _fan(**far).axes[0].texts if "out of view" in one.get_text()]
+    assert low <= said.get_position()[1] <= low + 0.5
+
+
 def test_a_flat_fan_is_drawn() -> None:
     low, high = _fan(lower=None, upper=None, quantiles={"0.5": [1.0, 1.0]}).axes[0].get_ylim()
     assert low < 1.0 < high

@@ -106,7 +106,10 @@ def _band(axes: Axes, hours: np.ndarray, quantity: Mapping[str, Any]) -> None:
     if far:
         words = "limit" if len(far) == 1 else "limits"
         text = f"{words} {', '.join(EngFormatter(sep='')(edge) for edge in far)} far out of view"
-        axes.text(0.99, 0.03, text, transform=axes.transAxes, ha="right", color=LIMIT, fontsize=8)
+        height, anchor = (0.03, "bottom") if far[0] < low else (0.97, "top")
+        paper = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
+        place: dict[str, Any] = {"transform": axes.transAxes, "ha": "right", "va": anchor, "bbox": paper}
+        axes.text(0.99, height, text, color=LIMIT, fontsize=8, **place)
 
 
 def scores(rows: Sequence[Mapping[str, Any]], *, bar: str) -> Figure:

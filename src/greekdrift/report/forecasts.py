@@ -50,11 +50,11 @@ def _reported(axes: Axes, quantity: Mapping[str, Any], horizons: Sequence[float]
 
 
 def _chance(axes: Axes, quantity: Mapping[str, Any]) -> None:
-    """The probability of a breach by the last horizon and its Monte-Carlo error, beside the title."""
+    """The probability of a breach by the last horizon and its Monte-Carlo error, below it, clear of a long title."""
     if quantity.get("breach_probability") is None:
         return
     chance, error = quantity["breach_probability"][-1], quantity["breach_error"][-1]
-    axes.set_title(f"breach {chance:.1%} ± {error:.1%}", loc="right", color=QUIET, fontsize=9)
+    axes.set_xlabel(f"{axes.get_xlabel()}, breach {chance:.1%} ± {error:.1%}")
 
 
 def causes(parts: DriftForecast, account: str) -> Figure | None:
