@@ -103,4 +103,5 @@ def test_canonical_books_with_a_dressing_fitted_on_the_past(run, market, chains,
 def test_bad_input_is_one_clear_message(run, chains, window, tmp_path, extra, word) -> None:
     done = run("margin", "simulate", "--chains", chains, *window, *extra, "--runs", tmp_path / "runs")
     assert done.code == 2
+    assert "Margin add-on" not in done.out
     assert word in " ".join(done.err.split())

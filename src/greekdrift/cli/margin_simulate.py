@@ -75,7 +75,7 @@ def command(
     from greekdrift.config import load_rules, load_venue
     from greekdrift.market.parquet import ParquetSource
     from greekdrift.policy.margin_path import Asked
-    from greekdrift.policy.shock import parse
+    from greekdrift.policy.shock import check_names, parse
     from greekdrift.units import instant
 
     options.keep_apart((out, plot, tradeoff), (chains, book, dressing))
@@ -95,6 +95,8 @@ def command(
         model=model,
         level=level,
     )
+    for one in asked:
+        check_names(one, at.panel.underlyings)
     terms = Asked(since=first, until=last, hours=hours, levels=(level,), scenarios=scenarios, seed=seed)
     path = path_of(at, terms)
     held, told = dressing_of(at, path, dressing, fitted)

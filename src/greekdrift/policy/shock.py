@@ -5,7 +5,7 @@ or by per cent where the number ends with one ("vol=+30%"). Several underlyings 
 keeps its place in log-moneyness and its shape.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite, log
 
@@ -57,6 +57,13 @@ def parse(text: str) -> Shock:
     return Shock(text=text, moves=moves)
 
 
+def check_names(shock: Shock, underlyings: Sequence[str]) -> None:
+    """Refuses a shock of an underlying that is not among the given ones."""
+    for name in shock.moves:
+        if name not in underlyings:
+            raise InputError(f'shock "{shock.text}": the chain has no {name}; {nearest(name, underlyings)}')
+
+
 def shocked(chain: Chain, account: Account, rules: RuleSet, shocks: tuple[Shock, ...], *, surface: Surface) -> Standing:
     """Where the account stands now (first state) and after each shock (the rest), by the exact engine."""
     there = tuple(one for one in surface.underlyings if one in chain.underlyings)
@@ -93,11 +100,10 @@ def _move(text: str, rest: str) -> Move:
 def _increments(
     shock: Shock, surface: Surface, chain: Chain, underlyings: tuple[str, ...]
 ) -> Float[ndarray, "underlying factor"]:
+    check_names(shock, underlyings)
     found = np.zeros((len(underlyings), len(FACTORS)))
     now = state(surface, chain)
     for name, move in shock.moves.items():
-        if name not in underlyings:
-            raise InputError(f'shock "{shock.text}": the chain has no {name}; {nearest(name, underlyings)}')
         place = underlyings.index(name)
         found[place, FORWARD] = log(1.0 + move.spot)
         level = np.exp(now.values[now.underlyings.index(name), LEVEL])

@@ -40,7 +40,9 @@ def path_figure(book: Mapping[str, Any]) -> Figure:
         above.set_ylabel("% of IM", fontsize=9)
         above.set_ylim(bottom=0.0)
         above.set_title(str(book["account_id"]), loc="left", fontsize=10)
-        above.legend(frameon=False, ncols=3, loc="upper right", fontsize=9)
+        above.legend(
+            frameon=False, ncols=3, loc="lower right", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.2, fontsize=9
+        )
         below.plot(days, requirement, color=QUIET, linewidth=1.0)
         below.set_ylabel("IM, USD", fontsize=9)
         below.yaxis.set_major_formatter(EngFormatter(sep=""))
