@@ -102,6 +102,14 @@ def test_wrong_horizons_are_refused(forecaster, horizons, fitted):
         predictor_of(forecaster).predict(panel, horizons=horizons, n=10, seed=0)
 
 
+@every
+@pytest.mark.parametrize(("n", "seed"), [(0, 0), (-1, 0), (2.5, 0), (10, -1), (10, 0.5)])
+def test_draws_that_cannot_be_are_refused(forecaster, n, seed, fitted):
+    panel, predictor_of = fitted
+    with pytest.raises(InputError, match="whole number of at least"):
+        predictor_of(forecaster).predict(panel, horizons=HORIZONS, n=n, seed=seed)
+
+
 @moving
 def test_holes_and_missing_rows_are_neither_bridged_nor_filled(forecaster, make_panel):
     """Rows without ETH, and half a year between two rows with a jump across it: the jump is in no scenario."""

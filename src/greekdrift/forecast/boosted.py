@@ -25,7 +25,7 @@ from greekdrift.book import Scenarios
 from greekdrift.errors import DataError, InputError
 from greekdrift.features.history import Panel
 from greekdrift.forecast.econometric import FilteredHistorical, FilteredPredictor
-from greekdrift.forecast.forecaster import checked_horizons, checked_origin, scenarios
+from greekdrift.forecast.forecaster import checked_asked, checked_origin, scenarios
 from greekdrift.forecast.forest import Forests, forests
 from greekdrift.forecast.inputs import KINDS, inputs
 from greekdrift.forecast.memory import memory, moves
@@ -50,7 +50,7 @@ class BoostedPredictor:
 
     def predict(self, history: Panel, *, horizons: Sequence[float], n: int, seed: int) -> Scenarios:
         """`n` paths with the margins of the trees, from the last row of the history."""
-        hours = checked_horizons(horizons)
+        hours = checked_asked(horizons, n=n, seed=seed)
         checked_origin(history, underlyings=self.base.underlyings, factors=self.base.factors)
         paths = self.base.paths(history, hours, n=n, seed=seed)
         moved = remargined(paths, self.quantiles(history, hours))

@@ -22,7 +22,7 @@ from greekdrift.config.table import Component
 from greekdrift.errors import DataError, InputError
 from greekdrift.features.history import Panel
 from greekdrift.forecast import wrapped
-from greekdrift.forecast.forecaster import Forecaster, Predictor, checked_horizons, scenarios
+from greekdrift.forecast.forecaster import Forecaster, Predictor, checked_asked, checked_horizons, scenarios
 from greekdrift.forecast.rank_map import LEVELS, RankMap, identity, images, shares_below, shrunk
 from greekdrift.forecast.steps import usual_horizons
 from greekdrift.score import pit
@@ -46,7 +46,7 @@ class CalibratedPredictor:
 
     def predict(self, history: Panel, *, horizons: Sequence[float], n: int, seed: int) -> Scenarios:
         """The base's scenarios with every factor at its calibrated level, ranks kept."""
-        hours = checked_horizons(horizons)
+        hours = checked_asked(horizons, n=n, seed=seed)
         made = self.base.predict(history, horizons=horizons, n=n, seed=seed)
         if np.ptp(made.weights) > 1e-12:
             raise InputError(f"{self.base.name} weighs its scenarios; only equally weighted ones can be calibrated.")

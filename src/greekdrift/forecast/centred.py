@@ -21,7 +21,7 @@ from greekdrift.config.table import Component
 from greekdrift.errors import InputError
 from greekdrift.features.history import Panel
 from greekdrift.forecast import mean_regression, wrapped
-from greekdrift.forecast.forecaster import Forecaster, Predictor, checked_horizons
+from greekdrift.forecast.forecaster import Forecaster, Predictor, checked_asked, checked_horizons
 from greekdrift.forecast.mean_regression import MeanRegression
 from greekdrift.forecast.steps import usual_horizons
 
@@ -42,7 +42,7 @@ class CentredPredictor:
         provenance = f"{self.name} seed {seed}"
         if not np.any(self.means.shares):
             return replace(made, provenance=provenance)
-        hours = checked_horizons(horizons)
+        hours = checked_asked(horizons, n=n, seed=seed)
         mean = np.tensordot(made.weights, made.increments, axes=1)
         moved = self.means.around(made.increments, mean, self.means.mean(history, hours), hours)
         return replace(made, increments=moved, provenance=provenance)

@@ -8,7 +8,7 @@ import numpy as np
 
 from greekdrift.book import Scenarios
 from greekdrift.features.history import Panel
-from greekdrift.forecast.forecaster import checked_horizons, checked_origin, scenarios
+from greekdrift.forecast.forecaster import checked_asked, checked_origin, scenarios
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,7 @@ class ClockPredictor:
 
     def predict(self, history: Panel, *, horizons: Sequence[float], n: int, seed: int) -> Scenarios:
         """`n` equal scenarios in which nothing moves; one is enough."""
-        hours = checked_horizons(horizons)
+        hours = checked_asked(horizons, n=n, seed=seed)
         origin = checked_origin(history, underlyings=self.underlyings, factors=self.factors)
         frozen = np.zeros((n, hours.size, *origin.shape))
         return scenarios(history, frozen, horizons=hours, name=self.name, seed=seed)

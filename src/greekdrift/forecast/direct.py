@@ -19,7 +19,7 @@ from greekdrift.book import Scenarios
 from greekdrift.features.history import Panel
 from greekdrift.forecast import bootstrap
 from greekdrift.forecast.econometric import standardised
-from greekdrift.forecast.forecaster import checked_horizons, checked_origin, scenarios
+from greekdrift.forecast.forecaster import checked_asked, checked_origin, scenarios
 from greekdrift.forecast.historical import windows
 from greekdrift.forecast.memory import memory, moves
 from greekdrift.forecast.scale import Kind, Scale
@@ -39,7 +39,7 @@ class DirectPredictor:
 
     def predict(self, history: Panel, *, horizons: Sequence[float], n: int, seed: int) -> Scenarios:
         """`n` past windows at today's scale."""
-        hours = checked_horizons(horizons)
+        hours = checked_asked(horizons, n=n, seed=seed)
         checked_origin(history, underlyings=self.past.underlyings, factors=self.past.factors)
         increments, starts = windows(self.past, hours)
         residuals = increments[:, starts] / self.size[starts]

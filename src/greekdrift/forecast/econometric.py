@@ -20,7 +20,7 @@ from greekdrift.errors import InputError, nearest
 from greekdrift.features.history import Panel
 from greekdrift.forecast import bootstrap
 from greekdrift.forecast import scale as scales
-from greekdrift.forecast.forecaster import checked_horizons, checked_origin, scenarios
+from greekdrift.forecast.forecaster import checked_asked, checked_origin, scenarios
 from greekdrift.forecast.memory import Memory, memory, moves
 from greekdrift.forecast.scale import ANCHORED, KINDS, Clockwork, Kind, Scale
 from greekdrift.forecast.steps import Steps, path_of_steps, steps
@@ -87,7 +87,7 @@ class FilteredPredictor:
 
     def predict(self, history: Panel, *, horizons: Sequence[float], n: int, seed: int) -> Scenarios:
         """`n` paths from the last row of the history."""
-        hours = checked_horizons(horizons)
+        hours = checked_asked(horizons, n=n, seed=seed)
         checked_origin(history, underlyings=self.underlyings, factors=self.factors)
         return scenarios(history, self.paths(history, hours, n=n, seed=seed), horizons=hours, name=self.name, seed=seed)
 

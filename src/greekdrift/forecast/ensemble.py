@@ -24,7 +24,7 @@ from greekdrift.errors import InputError
 from greekdrift.features.history import Panel
 from greekdrift.forecast import bootstrap
 from greekdrift.forecast.econometric import FilteredPredictor, named
-from greekdrift.forecast.forecaster import checked_horizons, checked_origin, scenarios
+from greekdrift.forecast.forecaster import checked_asked, checked_origin, scenarios
 from greekdrift.forecast.memory import memory, moves
 from greekdrift.forecast.past_weights import past_weights
 from greekdrift.forecast.steps import path_of_steps
@@ -67,7 +67,7 @@ class PoolPredictor:
 
     def predict(self, history: Panel, *, horizons: Sequence[float], n: int, seed: int) -> Scenarios:
         """`n` paths from the last row of the history."""
-        hours = checked_horizons(horizons)
+        hours = checked_asked(horizons, n=n, seed=seed)
         checked_origin(history, underlyings=self.lead.underlyings, factors=self.lead.factors)
         moved = self.paths(history, hours, n=n, seed=seed)
         return scenarios(history, moved, horizons=hours, name=self.name, seed=seed)

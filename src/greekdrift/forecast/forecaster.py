@@ -9,7 +9,7 @@ does not matter), each of the law, not of single draws.
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from jaxtyping import Float
@@ -59,6 +59,19 @@ def checked_horizons(horizons: Sequence[float]) -> Float[ndarray, " horizon"]:
     if np.any(np.diff(hours) <= 0.0):
         raise InputError(f"horizons {list(horizons)} must increase.")
     return hours
+
+
+def checked_asked(horizons: Sequence[float], *, n: int, seed: int) -> Float[ndarray, " horizon"]:
+    """The horizons of a prediction, as `checked_horizons`; it draws at least one path, from a seed of at least 0.
+
+    >>> checked_asked([6, 24], n=100, seed=7)
+    array([ 6., 24.])
+    """
+    whole: tuple[tuple[str, Any, int], ...] = (("n", n, 1), ("seed", seed, 0))
+    for name, value, least in whole:
+        if not isinstance(value, int | np.integer) or value < least:
+            raise InputError(f"{name} {value} must be a whole number of at least {least}.")
+    return checked_horizons(horizons)
 
 
 def checked_origin(

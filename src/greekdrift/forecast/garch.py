@@ -25,7 +25,7 @@ from greekdrift.book import Scenarios
 from greekdrift.errors import CalculationError, DataError
 from greekdrift.features.history import Panel
 from greekdrift.forecast.econometric import Residuals, standardised
-from greekdrift.forecast.forecaster import checked_horizons, checked_origin, scenarios
+from greekdrift.forecast.forecaster import checked_asked, checked_origin, scenarios
 from greekdrift.forecast.memory import memory, moves
 from greekdrift.forecast.scale import Scale
 from greekdrift.forecast.steps import path_of_steps, steps
@@ -143,7 +143,7 @@ class GarchPredictor:
 
     def predict(self, history: Panel, *, horizons: Sequence[float], n: int, seed: int) -> Scenarios:
         """`n` paths from the last row of the history."""
-        hours = checked_horizons(horizons)
+        hours = checked_asked(horizons, n=n, seed=seed)
         checked_origin(history, underlyings=self.underlyings, factors=self.factors)
         lengths, arrivals = path_of_steps(hours, self.scale.clock.step_hours)
         drawn = self.residuals.draw(n=n, length=lengths.size, random=np.random.default_rng(seed))

@@ -18,7 +18,7 @@ from numpy import ndarray
 from greekdrift.book import Scenarios
 from greekdrift.features.history import Panel
 from greekdrift.forecast.econometric import standardised, walk_from
-from greekdrift.forecast.forecaster import checked_horizons, checked_origin, scenarios
+from greekdrift.forecast.forecaster import checked_asked, checked_origin, scenarios
 from greekdrift.forecast.scale import Kind, Scale
 from greekdrift.forecast.steps import path_of_steps, steps
 from greekdrift.forecast.student import spread
@@ -39,7 +39,7 @@ class GaussianPredictor:
 
     def predict(self, history: Panel, *, horizons: Sequence[float], n: int, seed: int) -> Scenarios:
         """`n` paths from the last row of the history."""
-        hours = checked_horizons(horizons)
+        hours = checked_asked(horizons, n=n, seed=seed)
         checked_origin(history, underlyings=self.underlyings, factors=self.factors)
         lengths, arrivals = path_of_steps(hours, self.scale.clock.step_hours)
         normal = np.random.default_rng(seed).standard_normal((n, lengths.size, len(self.root))) @ self.root.T

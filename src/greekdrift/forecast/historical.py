@@ -12,7 +12,7 @@ from greekdrift.book import Scenarios
 from greekdrift.errors import DataError
 from greekdrift.features.history import Panel
 from greekdrift.forecast import bootstrap
-from greekdrift.forecast.forecaster import checked_horizons, checked_origin, scenarios
+from greekdrift.forecast.forecaster import checked_asked, checked_origin, scenarios
 from greekdrift.forecast.steps import path_of_steps, steps
 
 
@@ -35,7 +35,7 @@ class HistoricalPredictor:
 
     def predict(self, history: Panel, *, horizons: Sequence[float], n: int, seed: int) -> Scenarios:
         """`n` past windows, joint over horizons, underlyings and factors."""
-        hours = checked_horizons(horizons)
+        hours = checked_asked(horizons, n=n, seed=seed)
         checked_origin(history, underlyings=self.past.underlyings, factors=self.past.factors)
         random = np.random.default_rng(seed)
         drawn = self._chained(hours, n, random) if self.is_chained else self._windows(hours, n, random)

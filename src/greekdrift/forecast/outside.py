@@ -27,7 +27,7 @@ from numpy import ndarray
 from greekdrift.book import Scenarios
 from greekdrift.errors import ConfigError, DataError
 from greekdrift.features.history import Panel
-from greekdrift.forecast.forecaster import checked_horizons, checked_origin, scenarios
+from greekdrift.forecast.forecaster import checked_asked, checked_origin, scenarios
 
 Sample = Callable[[Panel, Float[ndarray, " horizon"], int, np.random.Generator], Any]
 """(history, horizons in hours, n, random) → increments (n, horizon, underlying, factor)."""
@@ -45,7 +45,7 @@ class OutsidePredictor:
 
     def predict(self, history: Panel, *, horizons: Sequence[float], n: int, seed: int) -> Scenarios:
         """Whatever the callable draws, if it has the right shape and is made of numbers."""
-        hours = checked_horizons(horizons)
+        hours = checked_asked(horizons, n=n, seed=seed)
         origin = checked_origin(history, underlyings=self.underlyings, factors=self.factors)
         drawn = np.asarray(self.sample(history, hours, n, np.random.default_rng(seed)), dtype=np.float64)
         wanted = (n, hours.size, *origin.shape)

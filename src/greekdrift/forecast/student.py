@@ -20,7 +20,7 @@ from scipy.stats import t as student
 from greekdrift.book import Scenarios
 from greekdrift.features.history import Panel
 from greekdrift.forecast.econometric import standardised, walk_from
-from greekdrift.forecast.forecaster import checked_horizons, checked_origin, scenarios
+from greekdrift.forecast.forecaster import checked_asked, checked_origin, scenarios
 from greekdrift.forecast.scale import Kind, Scale
 from greekdrift.forecast.steps import path_of_steps, steps
 
@@ -41,7 +41,7 @@ class StudentPredictor:
 
     def predict(self, history: Panel, *, horizons: Sequence[float], n: int, seed: int) -> Scenarios:
         """`n` paths from the last row of the history."""
-        hours = checked_horizons(horizons)
+        hours = checked_asked(horizons, n=n, seed=seed)
         checked_origin(history, underlyings=self.underlyings, factors=self.factors)
         lengths, arrivals = path_of_steps(hours, self.scale.clock.step_hours)
         drawn = self._drawn(n, lengths.size, np.random.default_rng(seed))

@@ -22,7 +22,7 @@ from greekdrift.forecast.deep.mixture import MixtureNetwork, joined, spread
 from greekdrift.forecast.deep.network import HEAD_GROUPS, Correction, DriftNetwork
 from greekdrift.forecast.ensemble import CommonPoolPredictor, PoolPredictor
 from greekdrift.forecast.examples import ratio
-from greekdrift.forecast.forecaster import checked_horizons, checked_origin, scenarios
+from greekdrift.forecast.forecaster import checked_asked, checked_origin, scenarios
 from greekdrift.forecast.inputs import NAMES, gaps, inputs, kinds
 from greekdrift.forecast.mean_regression import MeanRegression
 from greekdrift.forecast.memory import Memory, memory, moves
@@ -56,7 +56,7 @@ class DriftNetPredictor:
 
     def predict(self, history: Panel, *, horizons: Sequence[float], n: int, seed: int) -> Scenarios:
         """`n` corrected paths from the last row of the history."""
-        hours = checked_horizons(horizons)
+        hours = checked_asked(horizons, n=n, seed=seed)
         checked_origin(history, underlyings=self.base.lead.underlyings, factors=self.base.lead.factors)
         walked = self.base.paths(history, hours, n=n, seed=seed)
         if self.means is None or not np.any(self.means.shares):
