@@ -45,6 +45,7 @@ class CentredPredictor:
         hours = checked_asked(horizons, n=n, seed=seed)
         mean = np.tensordot(made.weights, made.increments, axes=1)
         moved = self.means.around(made.increments, mean, self.means.mean(history, hours), hours)
+        moved.setflags(write=False)
         return replace(made, increments=moved, provenance=provenance)
 
     def pack(self) -> tuple[dict[str, Any], dict[str, ndarray]]:

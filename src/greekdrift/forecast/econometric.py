@@ -21,7 +21,7 @@ from greekdrift.features.history import Panel
 from greekdrift.forecast import bootstrap
 from greekdrift.forecast import scale as scales
 from greekdrift.forecast.forecaster import checked_asked, checked_origin, scenarios
-from greekdrift.forecast.memory import Memory, memory, moves
+from greekdrift.forecast.memory import Memory, Recall, memory, moves
 from greekdrift.forecast.scale import ANCHORED, KINDS, Clockwork, Kind, Scale
 from greekdrift.forecast.steps import Steps, path_of_steps, steps
 from greekdrift.forecast.walk_kernel import COMPILED, MICROSECONDS_PER_HOUR, Picked, walked
@@ -92,16 +92,25 @@ class FilteredPredictor:
         return scenarios(history, self.paths(history, hours, n=n, seed=seed), horizons=hours, name=self.name, seed=seed)
 
     def paths(
-        self, history: Panel, hours: Float[ndarray, " horizon"], *, n: int, seed: int
+        self,
+        history: Panel,
+        hours: Float[ndarray, " horizon"],
+        *,
+        n: int,
+        seed: int,
+        recall: Recall | None = None,
     ) -> Float[ndarray, "scenario horizon underlying factor"]:
-        """Increments of `n` paths at some horizons (hours) from the last row of a history whose axes are right."""
+        """Increments of `n` paths at some horizons (hours) from the last row of a history whose axes are right.
+
+        `recall` is of that history, where others need its sums too.
+        """
         lengths, arrivals = path_of_steps(hours, self.scale.clock.step_hours)
         random = np.random.default_rng(seed)
         if self.scale.kind not in COMPILED:
             drawn = self.residuals.draw(n=n, length=lengths.size, random=random)
             return walk_from(history, self.scale, drawn, lengths)[:, arrivals - 1]
         picked = self.residuals.pick(n=n, length=lengths.size, random=random)
-        past = memory(moves(history), self.scale.clock.memories, last_only=True)
+        past = (recall or Recall(history)).at(self.scale.clock.memories)
         return walked(self.scale, past, history.state[-1], history.as_of[-1:], picked, lengths, arrivals)
 
 

@@ -25,7 +25,7 @@ from greekdrift.features.history import Panel
 from greekdrift.forecast import bootstrap
 from greekdrift.forecast.econometric import FilteredPredictor, named
 from greekdrift.forecast.forecaster import checked_asked, checked_origin, scenarios
-from greekdrift.forecast.memory import memory, moves
+from greekdrift.forecast.memory import Recall
 from greekdrift.forecast.past_weights import past_weights
 from greekdrift.forecast.steps import path_of_steps
 from greekdrift.forecast.walk_kernel import walked
@@ -54,12 +54,18 @@ class PoolPredictor:
         return shares(n, len(self.members))
 
     def paths(
-        self, history: Panel, hours: Float[ndarray, " horizon"], *, n: int, seed: int
+        self,
+        history: Panel,
+        hours: Float[ndarray, " horizon"],
+        *,
+        n: int,
+        seed: int,
+        recall: Recall | None = None,
     ) -> Float[ndarray, "scenario horizon underlying factor"]:
         """`n` paths, each member's share of them, in random order."""
-        counts = self.counts(n)
+        counts, recall = self.counts(n), recall or Recall(history)
         parts = [
-            member.paths(history, hours, n=count, seed=_seed_of(seed, at))
+            member.paths(history, hours, n=count, seed=_seed_of(seed, at), recall=recall)
             for at, (member, count) in enumerate(zip(self.members, counts, strict=True))
             if count
         ]
@@ -84,10 +90,16 @@ class CommonPoolPredictor(PoolPredictor):
         return np.arange(n) % len(self.members)
 
     def paths(
-        self, history: Panel, hours: Float[ndarray, " horizon"], *, n: int, seed: int
+        self,
+        history: Panel,
+        hours: Float[ndarray, " horizon"],
+        *,
+        n: int,
+        seed: int,
+        recall: Recall | None = None,
     ) -> Float[ndarray, "scenario horizon underlying factor"]:
         """`n` paths, each along drawn steps that a member chosen at random walks at its scale."""
-        random = np.random.default_rng(seed)
+        random, recall = np.random.default_rng(seed), recall or Recall(history)
         lead = self.lead.residuals
         lengths, arrivals = path_of_steps(hours, self.lead.scale.clock.step_hours)
         drawn = bootstrap.draw(lead.following, n=n, length=lengths.size, mean_block=lead.mean_block, random=random)
@@ -96,7 +108,7 @@ class CommonPoolPredictor(PoolPredictor):
         made = np.empty((n, hours.size, *history.state.shape[1:]))
         for at, member in enumerate(self.members):
             own = np.flatnonzero(member_of == at)
-            past = memory(moves(history), member.scale.clock.memories, last_only=True)
+            past = recall.at(member.scale.clock.memories)
             picked = member.residuals.along(drawn[own], dealt[own])
             made[own] = walked(member.scale, past, history.state[-1], history.as_of[-1:], picked, lengths, arrivals)
         return made

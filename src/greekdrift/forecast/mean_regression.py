@@ -30,13 +30,15 @@ from numpy import ndarray
 from greekdrift.features.calendar import days_to_third_friday, hours_since_thursday, weekend_share
 from greekdrift.features.history import Panel
 from greekdrift.forecast.inputs import KINDS, kinds
-from greekdrift.forecast.memory import Memory, memory, moves
+from greekdrift.forecast.memory import Memory, Recall, memory, moves
 from greekdrift.forecast.scale import DAY, MONTH, OWN, WEEK, Clockwork, Places, variances
 
 REGRESSORS = (
     *("gap_day", "gap_week", "gap_month", "front_slope", "back_slope"),
     *("return", "fall", "premium", "weekend", "wave_sin", "wave_cos", "constant"),
 )
+WEEKEND = REGRESSORS.index("weekend")
+"""The only one that the horizon has a say in."""
 CLIP = 4.0
 PRIOR_ROWS = (300.0, 1000.0, 3000.0)
 SHARES = (0.25, 0.5, 0.75, 1.0)
@@ -136,9 +138,14 @@ class MeanRegression:
     explained: Float[ndarray, "horizon factor"]
     shares: Float[ndarray, "horizon kind"]
 
-    def mean(self, history: Panel, hours: Float[ndarray, " asked"]) -> Float[ndarray, "asked underlying factor"]:
-        """Expected increments from the last row of a history over some horizons (hours)."""
-        past = memory(moves(history), self.frame.clock.memories, last_only=True).repeated(1)
+    def mean(
+        self, history: Panel, hours: Float[ndarray, " asked"], *, recall: Recall | None = None
+    ) -> Float[ndarray, "asked underlying factor"]:
+        """Expected increments from the last row of a history over some horizons (hours).
+
+        `recall` is of that history, where others need its sums too.
+        """
+        past = (recall or Recall(history)).at(self.frame.clock.memories).repeated(1)
         return self.expected(past, history.state[-1:], history.as_of[-1:], hours)[0]
 
     def expected(
@@ -156,8 +163,10 @@ class MeanRegression:
         if not np.any(self.coefficients):
             return made
         every = _between(self.coefficients, self.horizons, hours)
+        seen = self.frame.regressors(past, state, moment, float(hours[0]))
         for at, hour in enumerate(hours):
-            seen = self.frame.regressors(past, state, moment, float(hour))
+            weekend = calendar(self.frame.clock, moment, float(hour))[0]
+            seen[..., WEEKEND] = np.clip(weekend, -CLIP, CLIP)[:, None, None]
             made[:, at] = np.einsum("rufk,fk->ruf", seen, every[at])
         return made
 
@@ -170,7 +179,9 @@ class MeanRegression:
     ) -> Float[ndarray, "*draw asked underlying factor"]:
         """Draws whose mean is `usual`, as much narrower as the mean explains and moved: w x + (1 − w) x̄ + centre."""
         width = self.width(hours)[:, None, :]
-        return width * drawn + ((1.0 - width) * usual + centre)
+        made = width * drawn
+        made += (1.0 - width) * usual + centre
+        return made
 
     def width(self, hours: Float[ndarray, " asked"]) -> Float[ndarray, "asked factor"]:
         """What of the spread is left once the mean is known, √(1 − explained)."""

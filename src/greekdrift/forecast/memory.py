@@ -80,6 +80,28 @@ def memory(given: Moves, memories: Float[ndarray, " tau"], *, last_only: bool = 
     return Memory(power=power, mass=mass, news=news)
 
 
+class Recall:
+    """The sums at the last row of one history; those of the same memories are worked out once.
+
+    >>> from greekdrift.features.history import example
+    >>> recall = Recall(example(rows=20))
+    >>> recall.at(np.array([24.0])) is recall.at(np.array([24.0]))
+    True
+    """
+
+    def __init__(self, history: Panel) -> None:
+        self.history = history
+        self._moves = moves(history)
+        self._known: dict[bytes, Memory] = {}
+
+    def at(self, memories: Float[ndarray, " tau"]) -> Memory:
+        """The sums for some memories (hours), without a leading axis."""
+        key = memories.tobytes()
+        if key not in self._known:
+            self._known[key] = memory(self._moves, memories, last_only=True)
+        return self._known[key]
+
+
 def _faded(hours: ndarray, parts: ndarray, tau: float, *, last_only: bool) -> ndarray:
     """Σ_{i ≤ t} e^{−(t − t_i)/τ} x_i along axis 1, in blocks of rows so that no exponential overflows."""
     if last_only:

@@ -55,15 +55,29 @@ class Mixture:
 
     def quantiles(self, levels: Float[Tensor, " level"]) -> Float[Tensor, "*cell level"]:
         """Values at increasing levels, by linear interpolation of F on a grid that is dense about the centre."""
-        knots = torch.linspace(-1.0, 1.0, GRID, dtype=levels.dtype)
-        knots = REACH * torch.sinh(3.0 * knots) / torch.sinh(torch.tensor(3.0, dtype=levels.dtype))
-        widest = self.deviation.amax(dim=-1, keepdim=True)
-        scores = (widest * knots)[..., None, :] / self.deviation[..., None]
-        cumulated = (self.weight[..., None] * torch.special.ndtr(scores)).sum(dim=-2)
+        knots, widest, cumulated = self.on_grid(levels.dtype)
+        widest = widest[..., None]
         upper = torch.searchsorted(cumulated, levels.expand(*cumulated.shape[:-1], -1).contiguous()).clamp(1, GRID - 1)
         left, right = cumulated.gather(-1, upper - 1), cumulated.gather(-1, upper)
         part = ((levels - left) / (right - left).clamp(min=1e-12)).clamp(0.0, 1.0)
         return self.centre[..., None] + widest * (knots[upper - 1] + part * (knots[upper] - knots[upper - 1]))
+
+    def on_grid(
+        self, dtype: torch.dtype
+    ) -> tuple[Float[Tensor, " knot"], Float[Tensor, "*cell"], Float[Tensor, "*cell knot"]]:
+        """Points about the centre in widest deviations, those deviations, and F at the points."""
+        knots = torch.linspace(-1.0, 1.0, GRID, dtype=dtype)
+        knots = REACH * torch.sinh(3.0 * knots) / torch.sinh(torch.tensor(3.0, dtype=dtype))
+        widest = self.deviation.amax(dim=-1, keepdim=True)
+        scores = (widest * knots)[..., None, :] / self.deviation[..., None]
+        cumulated = (self.weight[..., None] * torch.special.ndtr(scores)).sum(dim=-2)
+        return knots, widest[..., 0], cumulated
+
+    def of(self, cells: tuple[Tensor, ...]) -> "Mixture":
+        """The mixtures of some cells, by their places on each axis."""
+        return Mixture(
+            weight=self.weight[cells], centre=self.centre[cells], deviation=self.deviation[cells], size=self.size
+        )
 
 
 class MixtureNetwork(nn.Module):

@@ -53,9 +53,16 @@ class Correction:
         forward: int,
     ) -> Float[Tensor, "row draw horizon underlying factor"]:
         """Corrected draws; `ratio` is σ/σ_forward at the origin, 0 for the forward itself."""
+        scale, centre, tilt = self.affine(gap, ratio)
+        tilted = tilt[:, None] * base[..., forward : forward + 1]
+        return centre[:, None] + scale[:, None] * base + tilted
+
+    def affine(
+        self, gap: Float[Tensor, "row underlying factor reversion"], ratio: Float[Tensor, "row underlying factor"]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """m, μ and c σ/σ_forward of each cell: what draws are multiplied by, moved by and tilted by."""
         centre = (self.reversion * gap[:, None]).sum(dim=-1)
-        tilted = (self.tilt * ratio[:, None])[:, None] * base[..., forward : forward + 1]
-        return centre[:, None] + torch.exp(self.log_scale)[:, None] * base + tilted
+        return torch.exp(self.log_scale), centre, self.tilt * ratio[:, None]
 
 
 class DriftNetwork(nn.Module):

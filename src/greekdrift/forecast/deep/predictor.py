@@ -18,14 +18,15 @@ from numpy import ndarray
 from greekdrift.book import Scenarios
 from greekdrift.features.history import Panel
 from greekdrift.forecast import packed
-from greekdrift.forecast.deep.mixture import MixtureNetwork, joined, spread
+from greekdrift.forecast.deep import draw_kernel
+from greekdrift.forecast.deep.mixture import MixtureNetwork
 from greekdrift.forecast.deep.network import HEAD_GROUPS, Correction, DriftNetwork
 from greekdrift.forecast.ensemble import CommonPoolPredictor, PoolPredictor
 from greekdrift.forecast.examples import ratio
 from greekdrift.forecast.forecaster import checked_asked, checked_origin, scenarios
 from greekdrift.forecast.inputs import NAMES, gaps, inputs, kinds
 from greekdrift.forecast.mean_regression import MeanRegression
-from greekdrift.forecast.memory import Memory, memory, moves
+from greekdrift.forecast.memory import Memory, Recall
 
 BASES: Mapping[str, type[PoolPredictor]] = {one.kind: one for one in (PoolPredictor, CommonPoolPredictor)}
 """What a drift net may stand on."""
@@ -58,12 +59,9 @@ class DriftNetPredictor:
         """`n` corrected paths from the last row of the history."""
         hours = checked_asked(horizons, n=n, seed=seed)
         checked_origin(history, underlyings=self.base.lead.underlyings, factors=self.base.lead.factors)
-        walked = self.base.paths(history, hours, n=n, seed=seed)
-        if self.means is None or not np.any(self.means.shares):
-            moved = self._corrected(history, walked, hours)
-        else:
-            left = self.means.around(walked, walked.mean(axis=0), 0.0, hours)
-            moved = self._corrected(history, left, hours) + self.means.mean(history, hours)
+        recall = Recall(history)
+        walked = self.base.paths(history, hours, n=n, seed=seed, recall=recall)
+        moved = self._moved(recall, walked, hours) if np.any(self.shares) else self._centred(recall, walked, hours)
         return scenarios(history, moved, horizons=hours, name=self.name, seed=seed)
 
     def pack(self) -> tuple[dict[str, Any], dict[str, ndarray]]:
@@ -98,19 +96,20 @@ class DriftNetPredictor:
     def correction(self, history: Panel, horizons: Float[ndarray, " horizon"]) -> Correction:
         """What the networks say at the last row of a history, already shrunk to the trusted share."""
         with torch.inference_mode():
-            return self._said(self._seen(history, self._known(history), horizons), self._shares_at(horizons))
+            return self._said(self._seen(Recall(history), horizons), self._shares_at(horizons))
 
     def _said(self, seen: torch.Tensor, shares: Float[torch.Tensor, "head asked factor"]) -> Correction:
         return average([network(seen) for network in self.networks]).shrunk(shares[:HEAD_GROUPS])
 
-    def _seen(self, history: Panel, known: Memory, hours: Float[ndarray, " asked"]) -> torch.Tensor:
-        scale = self.base.lead.scale
+    def _seen(self, recall: Recall, hours: Float[ndarray, " asked"]) -> torch.Tensor:
+        scale, history = self.base.lead.scale, recall.history
         asked = np.clip(hours, self.horizons[0], self.horizons[-1])
+        known = self._known(recall)
         seen = inputs(scale, self.base.lead.factors, known, history.state[-1:], history.as_of[-1:], asked)
         return torch.as_tensor(seen, dtype=torch.float32)
 
-    def _known(self, history: Panel) -> Memory:
-        return memory(moves(history), self.base.lead.scale.clock.memories, last_only=True).repeated(1)
+    def _known(self, recall: Recall) -> Memory:
+        return recall.at(self.base.lead.scale.clock.memories).repeated(1)
 
     def _shares_at(self, hours: Float[ndarray, " asked"]) -> Float[torch.Tensor, "head asked factor"]:
         asked = np.clip(hours, self.horizons[0], self.horizons[-1])
@@ -120,38 +119,81 @@ class DriftNetPredictor:
         shares = (1.0 - part) * self.shares[:, lower] + part * self.shares[:, upper]
         return torch.as_tensor(shares @ kinds(self.base.lead.factors).T, dtype=torch.float32)
 
-    def _corrected(self, history: Panel, walked: ndarray, hours: ndarray) -> ndarray:
-        if not np.any(self.shares):
+    def _centred(self, recall: Recall, walked: ndarray, hours: ndarray) -> ndarray:
+        """The base's draws about the mean."""
+        if self.means is None or not np.any(self.means.shares):
             return walked
-        scale, known = self.base.lead.scale, self._known(history)
-        with torch.inference_mode():
-            seen, shares = self._seen(history, known, hours), self._shares_at(hours)
-            base, gap = torch.as_tensor(walked[None]), torch.as_tensor(gaps(scale, known))
-            moved = base
-            if shares[:HEAD_GROUPS].any():
-                relative = torch.as_tensor(ratio(scale, known, history.state[-1:], history.as_of[-1:]))
-                moved = self._said(seen, shares).apply(base, gap, relative, scale.forward)
-            return self._shaped(seen, base, moved, gap, shares[-1])[0].numpy()
+        left = self.means.around(walked, walked.mean(axis=0), 0.0, hours)
+        left += self.means.mean(recall.history, hours, recall=recall)
+        return left
 
-    def _shaped(
-        self,
-        seen: torch.Tensor,
-        base: torch.Tensor,
-        moved: torch.Tensor,
-        gap: torch.Tensor,
-        share: Float[torch.Tensor, "asked factor"],
-    ) -> torch.Tensor:
-        """The draws `moved`, but where a shape is trusted a share of the way from the base law to the mixtures."""
-        some = torch.nonzero(share.any(dim=0)).flatten()
-        if some.numel() == 0:
-            return moved
-        few, cells = base[..., some], seen[..., some, :]
-        unit = spread(few).float()
-        made = joined([mixture(cells, gap[:, :, some].float(), unit) for mixture in self.mixtures], few)
-        shaped = few + share[:, None, some] * (made - few)
-        moved = moved.clone() if moved is base else moved
-        moved[..., some] = torch.where(share[:, None, some] > 0.0, shaped, moved[..., some])
-        return moved
+    def _moved(self, recall: Recall, walked: ndarray, hours: ndarray) -> ndarray:
+        """The base's draws about the mean, bent, and given the mixtures' shape where that is trusted.
+
+        `walked`, which is nobody else's, is overwritten.
+        """
+        walked, n, cells = np.ascontiguousarray(walked), len(walked), walked.shape[1:]
+        width, offset, mean = self._around(recall, walked, hours)
+        with torch.inference_mode():
+            seen, shares = self._seen(recall, hours), self._shares_at(hours)
+            bend = self._bend(recall, seen, shares)
+            share = np.broadcast_to(shares[-1].numpy()[:, None, :], cells).astype(np.float64)
+            trusted = np.flatnonzero(share > 0.0)
+            places = np.full(share.size, -1)
+            places[trusted] = np.arange(trusted.size)
+            columns = np.empty((trusted.size, n))
+            forward = self.base.lead.scale.forward
+            draw_kernel.bent(walked, width, offset, *bend, mean, forward, places.reshape(cells), columns)
+            if trusted.size:
+                grid = self._grid(recall, seen, trusted, columns, cells)
+                levels, order = (np.arange(n) + 0.5) / n, draw_kernel.roughly_ordered(columns)
+                draw_kernel.shaped(columns, order, share.ravel()[trusted], levels, *grid)
+                draw_kernel.put_back(columns, trusted, mean.ravel(), walked.reshape(n, -1))
+        return walked
+
+    def _around(self, recall: Recall, walked: ndarray, hours: ndarray) -> tuple[ndarray, ndarray, ndarray]:
+        """Width and offset of what the mean leaves of each cell's draws, and the mean itself."""
+        cells = walked.shape[1:]
+        if self.means is None or not np.any(self.means.shares):
+            nothing = np.full(cells, draw_kernel.NOTHING)
+            return np.ones(cells), nothing, nothing
+        width = np.ascontiguousarray(np.broadcast_to(self.means.width(hours)[:, None, :], cells))
+        offset = self.means.around(np.zeros(cells), walked.mean(axis=0), 0.0, hours)
+        return width, offset, self.means.mean(recall.history, hours, recall=recall)
+
+    def _bend(
+        self, recall: Recall, seen: torch.Tensor, shares: Float[torch.Tensor, "head asked factor"]
+    ) -> tuple[ndarray, ndarray, ndarray, bool]:
+        """Scale, centre and tilt of the correction at each cell, and whether there is any."""
+        cells = seen.shape[1:4]
+        if not shares[:HEAD_GROUPS].any():
+            nothing = np.zeros(cells)
+            return nothing, nothing, nothing, False
+        scale, known, history = self.base.lead.scale, self._known(recall), recall.history
+        relative = torch.as_tensor(ratio(scale, known, history.state[-1:], history.as_of[-1:]))
+        said = self._said(seen, shares)
+        parts = said.affine(torch.as_tensor(gaps(scale, known)), relative)
+        bend, centre, tilt = (np.ascontiguousarray(part[0].double().numpy()) for part in parts)
+        return bend, centre, tilt, True
+
+    def _grid(
+        self, recall: Recall, seen: torch.Tensor, trusted: ndarray, columns: ndarray, cells: tuple[int, ...]
+    ) -> tuple[ndarray, ndarray, ndarray, ndarray]:
+        """The mixtures of the trusted cells on their grid: knots, widest deviations, centres, F (see `draw_kernel`)."""
+        at = np.unravel_index(trusted, cells)
+        some, among = np.unique(at[-1], return_inverse=True)
+        unit = np.ones((1, *cells[:-1], some.size), dtype=np.float32)
+        unit[0, at[0], at[1], among] = draw_kernel.spread(columns)
+        gap = torch.as_tensor(gaps(self.base.lead.scale, self._known(recall))[:, :, some], dtype=torch.float32)
+        few, size = seen[..., some, :], torch.as_tensor(unit)
+        made = [mixture(few, gap, size).of((0, at[0], at[1], among)) for mixture in self.mixtures]
+        grids = [one.on_grid(torch.float64) for one in made]
+        return (
+            grids[0][0].numpy(),
+            np.stack([widest.double().numpy() for _, widest, _ in grids]),
+            np.stack([one.centre.double().numpy() for one in made]),
+            np.stack([cumulated.numpy() for *_, cumulated in grids]),
+        )
 
 
 def average(said: Sequence[Correction]) -> Correction:
