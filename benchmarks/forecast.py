@@ -16,7 +16,7 @@ os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_N
 import argparse
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,7 @@ from stopwatch import race
 from greekdrift.book import Account, Band, Chain, Mandate, Position
 from greekdrift.config import load_rules, load_venue
 from greekdrift.features.panel import Panel, build
+from greekdrift.forecast.deep.training import DriftNet
 from greekdrift.forecast.distribution import BOOK, Forecast, forecast
 from greekdrift.forecast.econometric import FilteredHistorical, FilteredPredictor, walk
 from greekdrift.forecast.ensemble import Pool
@@ -40,6 +41,7 @@ from greekdrift.surface.revalue import revalue
 
 HORIZONS, N, FEW = (6.0, 12.0, 24.0, 48.0, 72.0), 2_000, 1_000
 ACCOUNTS, LINES = 50, 200
+START = Path(__file__).resolve().parents[1] / "models" / "start-coins"
 ROW = "{:<62} {:>10} {:>8} {:>6}"
 
 
@@ -51,6 +53,7 @@ class Case:
     panel: Panel
     fhs: FilteredPredictor
     pool: Predictor
+    net: Predictor
     small: tuple[Account, ...]
     banded: tuple[Account, ...]
     large: tuple[Account, ...]
@@ -68,11 +71,20 @@ def case() -> Case:
         panel=panel,
         fhs=FilteredHistorical().fit(panel),
         pool=Pool().fit(panel),
+        net=_net(panel),
         small=_accounts(chain, 1, 20, ()),
         banded=_accounts(chain, 1, 20, plain),
         large=_accounts(chain, ACCOUNTS, LINES, ()),
         tenors=_accounts(chain, ACCOUNTS, LINES, tenors),
     )
+
+
+def _net(panel: Panel) -> Predictor:
+    """The drift net as it comes from the start of the coins: its means and shapes, on a market of a later time."""
+    ahead = np.timedelta64(5 * 365 * 24, "h")
+    later = replace(panel, as_of=panel.as_of + ahead, known_at=panel.known_at + ahead)
+    net = DriftNet(start=str(START), horizons=(6.0, 12.0, 24.0), draws=8, batch_draws=4, epochs=1)
+    return net.fit(later)
 
 
 def _bands(tenors: tuple[tuple[float, float], ...]) -> tuple[Band, ...]:
@@ -146,6 +158,11 @@ def figures(on: Case) -> Mapping[str, tuple[Callable[[], object], float | None]]
         f"scenarios, fhs, {N:,} paths": (lambda: on.fhs.predict(on.panel, n=N, **at), 5.0),
         f"scenarios, fhs, {N:,} paths, before": (lambda: readable(on, N), None),
         f"scenarios, pool, {N:,} paths": (lambda: on.pool.predict(on.panel, n=N, **at), None),
+        f"scenarios, drift net, {FEW:,} paths to 24 h": (
+            lambda: on.net.predict(on.panel, horizons=(24.0,), n=FEW, seed=1),
+            5.0,
+        ),
+        f"scenarios, drift net, {FEW:,} paths": (lambda: on.net.predict(on.panel, n=FEW, **at), 5.0),
         "20 lines": (lambda: end_to_end(on, on.small), 25.0),
         "20 lines, bands on delta, gamma, vega": (lambda: end_to_end(on, on.banded), 25.0),
         "20 lines, before": (lambda: before(on, on.small), None),
